@@ -1,0 +1,53 @@
+package auth
+
+import "slices"
+
+// Role is what a user is in a project. A user can have several in one project.
+type Role string
+
+// The roles, strongest first.
+const (
+	RoleAdmin   Role = "Admin"   // everything
+	RoleDevelop Role = "Develop" // makes and removes assets
+	RoleModify  Role = "Modify"  // reads assets and takes them out
+	RoleSubmit  Role = "Submit"  // sees assets and jobs
+)
+
+var roles = []Role{RoleAdmin, RoleDevelop, RoleModify, RoleSubmit}
+
+// Permission is one thing a principal may do in a project.
+type Permission string
+
+// The permissions. A contract that brings new operations adds its own here and a row to the table below.
+const (
+	AssetsImport Permission = "assets:import" // start an import of an asset package
+	AssetsExport Permission = "assets:export" // start an export and download its archive
+	AssetsDelete Permission = "assets:delete" // start a deletion
+	AssetsRead   Permission = "assets:read"   // list and show assets, versions and data sources
+	JobsRead     Permission = "jobs:read"     // list and show jobs
+	JobsCancel   Permission = "jobs:cancel"   // cancel a running job
+)
+
+// permissionRoles is the one place that says which roles carry a permission. A permission without a row is nobody's.
+var permissionRoles = map[Permission][]Role{
+	AssetsImport: {RoleAdmin, RoleDevelop},
+	AssetsExport: {RoleAdmin, RoleDevelop, RoleModify},
+	AssetsDelete: {RoleAdmin, RoleDevelop},
+	AssetsRead:   {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
+	JobsRead:     {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
+	JobsCancel:   {RoleAdmin, RoleDevelop},
+}
+
+// Roles gives the names of all roles, strongest first.
+func Roles() []string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return names
+}
+
+// Allows reports whether one of the given roles carries perm. Role names that do not exist carry nothing.
+func Allows(held []string, perm Permission) bool {
+	return slices.ContainsFunc(permissionRoles[perm], func(r Role) bool { return slices.Contains(held, string(r)) })
+}
