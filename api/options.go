@@ -1,0 +1,31 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+
+	"assetflow/auth"
+	"assetflow/catalog"
+	"assetflow/jobs"
+	"assetflow/storage"
+)
+
+// DefaultMaxUploadBytes is the largest package an upload may carry where Options says nothing: 5 GiB.
+const DefaultMaxUploadBytes int64 = 5 << 30
+
+// Options are what the API is made of. Auth, Jobs, Catalog and Storage are required.
+type Options struct {
+	Auth    *auth.Service
+	Jobs    *jobs.Service
+	Catalog *catalog.Catalog
+	Storage *storage.Store
+	Logger  *slog.Logger // slog.Default where nil
+
+	MaxUploadBytes int64  // of one package, in bytes; DefaultMaxUploadBytes where 0
+	Region         string // the region's name, shown in the index of /openapi
+	Version        string // the program's version, shown in the index of /openapi
+
+	// Ready are the checks of /readyz by the name of the dependency, such as "temporal", "s3" and "database".
+	// Each gets a context that ends after 2 s.
+	Ready map[string]func(context.Context) error
+}
