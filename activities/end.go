@@ -1,0 +1,49 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"assetflow/catalog"
+	"assetflow/storage"
+)
+
+// Ending says which job ends and how.
+type Ending struct {
+	JobID string `json:"job_id"`
+	// StagedKey is the staged object to remove; empty where the job has none.
+	StagedKey string `json:"staged_key,omitempty"`
+	// State is what the workflow believes the job ended as; the catalog knows better where the commit was made.
+	State   catalog.JobState `json:"state"`
+	Reasons []catalog.Reason `json:"reasons,omitempty"`
+}
+
+// Ended is how the job really ended.
+type Ended struct {
+	State catalog.JobState `json:"state"`
+}
+
+// End holds the last step of every kind of job.
+type End struct {
+	Catalog *catalog.Catalog
+	Storage *storage.Store
+	Logger  *slog.Logger
+}
+
+// EndJob removes what the job staged and writes its end into the catalog. Both may be done twice: removing what is
+// gone succeeds, and the first end written is the one that stays. A job whose commit was made has succeeded,
+// whatever the workflow heard of it.
+func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
+	if e.StagedKey != "" {
+		if err := a.Storage.DeleteStaged(ctx, e.StagedKey); err != nil {
+			return Ended{}, stepError(ctx, fmt.Errorf("remove the staged package: %w", err))
+		}
+	}
+	job, err := a.Catalog.EndJob(ctx, e.JobID, catalog.JobOutcome{State: e.State, Reasons: e.Reasons})
+	if err != nil {
+		return Ended{}, stepError(ctx, fmt.Errorf("end the job: %w", err))
+	}
+	a.Logger.InfoContext(ctx, "job ended", "job_id", e.JobID, "state", job.State, "reasons", len(job.Reasons))
+	return Ended{State: job.State}, nil
+}

@@ -1,0 +1,57 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+
+	"assetflow/catalog"
+	"assetflow/fault"
+)
+
+// Types of the errors that end a job: what a person sees in the Temporal UI, and what the workflows tell apart.
+const (
+	// PackageRejected ends a job whose package can never be imported; its details are the reasons.
+	PackageRejected = "PackageRejected"
+	// JobEnded ends a step that came after its job had been ended by somebody else.
+	JobEnded = "JobEnded"
+	// Refused ends a step that another try cannot help, for a cause named in the message.
+	Refused = "Refused"
+)
+
+// maxReasons is how many reasons a job keeps: the contracts show at most 10.
+const maxReasons = 10
+
+func rejected(reasons []catalog.Reason) error {
+	message := reasons[0].Message
+	if len(reasons) > 1 {
+		message = fmt.Sprintf("%s (and %d more)", message, len(reasons)-1)
+	}
+	if len(reasons) > maxReasons {
+		reasons = reasons[:maxReasons]
+	}
+	return temporal.NewNonRetryableApplicationError(message, PackageRejected, nil, reasons)
+}
+
+// stepError decides whether a step that failed with err is tried again. A cancelled step says so; a fault of the
+// request's own making ends the job; everything else (a dependency that is away, a bug that a new release mends)
+// is tried again until the step's deadline.
+func stepError(ctx context.Context, err error) error {
+	if ctxErr := ctx.Err(); errors.Is(ctxErr, context.Canceled) {
+		return ctxErr
+	}
+	f, ok := fault.As(err)
+	if !ok {
+		return err
+	}
+	switch f.Kind {
+	case fault.Conflict:
+		return temporal.NewNonRetryableApplicationError(f.Message, JobEnded, nil)
+	case fault.Invalid, fault.NotFound, fault.Forbidden, fault.TooLarge, fault.Unauthenticated:
+		return temporal.NewNonRetryableApplicationError(f.Message, Refused, nil)
+	case fault.Internal, fault.Unavailable:
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+
+	"assetflow/workflows"
+)
+
+// execution is the latest run of a workflow id, as the Temporal server's own record has it (not its eventually
+// consistent visibility). The zero value is a workflow id that never ran, or whose runs are past retention.
+type execution struct {
+	desc *workflowservice.DescribeWorkflowExecutionResponse
+}
+
+func (s *Service) describe(ctx context.Context, workflowID string) (execution, error) {
+	desc, err := s.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) {
+			return execution{}, nil
+		}
+		return execution{}, unavailable(err)
+	}
+	return execution{desc: desc}, nil
+}
+
+func (e execution) open() bool {
+	return e.desc != nil && e.status() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
+
+func (e execution) status() enumspb.WorkflowExecutionStatus {
+	return e.desc.GetWorkflowExecutionInfo().GetStatus()
+}
+
+func (e execution) runID() string {
+	return e.desc.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+}
+
+// jobID is the job this run belongs to. It is read from the search attribute, which is never encrypted.
+func (e execution) jobID() string {
+	payload := e.desc.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields()[workflows.SearchJob.GetName()]
+	if payload == nil {
+		return ""
+	}
+	var id string
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, &id); err != nil {
+		return ""
+	}
+	return id
+}
+
+// isOf reports whether the run is the job's.
+func (e execution) isOf(jobID string) bool { return e.desc != nil && e.jobID() == jobID }
+
+func decodePayloads(p *commonpb.Payloads, into any) error {
+	return converter.GetDefaultDataConverter().FromPayloads(p, into)
+}

@@ -1,0 +1,146 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"assetflow/activities"
+	"assetflow/catalog"
+	"assetflow/storage"
+	"assetflow/workflows"
+)
+
+// startTries bounds how often a start is tried again because the run that was in its way ended meanwhile.
+const startTries = 3
+
+// cleanupTimeout bounds the clean-up after a refused start.
+const cleanupTimeout = 30 * time.Second
+
+// ImportSubmission is a staged package and what its caller wants done with it.
+type ImportSubmission struct {
+	JobID, ProjectID, InstanceID, UserID, UserName string
+	FileName                                       string // as the caller named it
+	Mode                                           string // "AddNew" or "Merge"
+	Prefix                                         string
+	OverwriteDataSources                           bool
+	Staged                                         storage.Staged
+}
+
+// ImportParameters is what the catalog keeps of a submission.
+type ImportParameters struct {
+	Mode                 string `json:"mode"`
+	Prefix               string `json:"prefix,omitempty"`
+	OverwriteDataSources bool   `json:"overwrite_data_sources,omitempty"`
+	PackageSHA256        string `json:"package_sha256"`
+	PackageSize          int64  `json:"package_size"`
+}
+
+// StartImport starts the import of a staged package. When it returns without an error the job is durable.
+//
+// Conflict "job.running" where an import of this user runs in the project: nothing is left of the refused one,
+// its staged package included. Unavailable where the job service could not be asked: whether the job runs is then
+// not known, and both row and staged package stay until it is.
+func (s *Service) StartImport(ctx context.Context, sub ImportSubmission) (Job, error) {
+	parameters, err := json.Marshal(ImportParameters{
+		Mode: sub.Mode, Prefix: sub.Prefix, OverwriteDataSources: sub.OverwriteDataSources,
+		PackageSHA256: sub.Staged.SHA256, PackageSize: sub.Staged.Size,
+	})
+	if err != nil {
+		return Job{}, fmt.Errorf("encode the job's parameters: %w", err)
+	}
+	row := catalog.Job{
+		ID: sub.JobID, Kind: catalog.AssetImport, ProjectID: sub.ProjectID, InstanceID: sub.InstanceID,
+		UserID: sub.UserID, UserName: sub.UserName, Subject: sub.FileName, Request: parameters,
+		WorkflowID: WorkflowID(catalog.AssetImport, sub.ProjectID, sub.UserID),
+	}
+	return s.start(ctx, row, fmt.Sprintf("Import %s (%s)", sub.FileName, sub.Mode), workflows.ImportAssets, activities.ImportJob{
+		JobID: sub.JobID, ProjectID: sub.ProjectID, InstanceID: sub.InstanceID, UserID: sub.UserID,
+		FileName: sub.FileName, Mode: sub.Mode, Prefix: sub.Prefix, OverwriteDataSources: sub.OverwriteDataSources,
+		Staged: activities.StagedPackage(sub.Staged),
+	})
+}
+
+// start makes the row durable and then starts the workflow, whose id decides.
+func (s *Service) start(ctx context.Context, row catalog.Job, summary string, workflow, input any) (Job, error) {
+	row.State = catalog.JobRunning
+	row.CreatedAt = s.now().UTC()
+	if err := s.catalog.InsertJob(ctx, row); err != nil {
+		s.discardStaged(ctx, row)
+		return Job{}, fmt.Errorf("insert the job: %w", err)
+	}
+	// From here on the start is carried through although the caller may hang up: its outcome must be known.
+	ctx = context.WithoutCancel(ctx)
+	for try := 1; ; try++ {
+		err := s.startWorkflow(ctx, row, summary, workflow, input)
+		if err == nil {
+			return Job{Job: row}, nil
+		}
+		var started *serviceerror.WorkflowExecutionAlreadyStarted
+		if !errors.As(err, &started) {
+			return Job{}, unavailable(fmt.Errorf("start the workflow: %w", err))
+		}
+		exec, err := s.describe(ctx, row.WorkflowID)
+		if err != nil {
+			return Job{}, err
+		}
+		if exec.isOf(row.ID) { // an earlier try arrived although its answer did not
+			return Job{Job: row}, nil
+		}
+		if exec.open() || try == startTries {
+			if err := s.discard(ctx, row); err != nil {
+				return Job{}, err
+			}
+			return Job{}, running(exec.jobID())
+		}
+	}
+}
+
+func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, summary string, workflow, input any) error {
+	ctx, cancel := context.WithTimeout(ctx, startGrace/4)
+	defer cancel()
+	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       row.WorkflowID,
+		TaskQueue:                workflows.DataQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		// Without this the SDK hands back the running run and no error.
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            summary,
+		Memo:                                     map[string]any{"job_id": row.ID},
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.SearchProject.ValueSet(row.ProjectID),
+			workflows.SearchUser.ValueSet(row.UserID),
+			workflows.SearchJob.ValueSet(row.ID),
+			workflows.SearchKind.ValueSet(string(row.Kind)),
+		),
+	}, workflow, input)
+	return err
+}
+
+// discard removes what a refused job left.
+func (s *Service) discard(ctx context.Context, row catalog.Job) error {
+	s.discardStaged(ctx, row)
+	if err := s.catalog.DeleteJob(ctx, row.ID); err != nil {
+		return fmt.Errorf("remove the refused job: %w", err)
+	}
+	return nil
+}
+
+// discardStaged removes a staged package that no job will read. A failure is only logged: the sweep of abandoned
+// staging objects takes what stays.
+func (s *Service) discardStaged(ctx context.Context, row catalog.Job) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	key := storage.StagingKey(row.ProjectID, row.ID)
+	if err := s.storage.DeleteStaged(ctx, key); err != nil {
+		s.logger.WarnContext(ctx, "a staged package stays behind", "job_id", row.ID, "key", key, "error", err)
+	}
+}

@@ -1,0 +1,78 @@
+// Package worker registers the workflows and their activities, in this one place, and sets the worker's options.
+package worker
+
+import (
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"assetflow/activities"
+	"assetflow/assetpackage"
+	"assetflow/catalog"
+	"assetflow/storage"
+	"assetflow/workflows"
+)
+
+// Options are a worker's dependencies and limits.
+type Options struct {
+	Catalog *catalog.Catalog
+	Storage *storage.Store
+	Logger  *slog.Logger
+	// Limits for packages; the zero value stands for assetpackage.DefaultLimits.
+	Limits assetpackage.Limits
+	// StopTimeout is how long Stop lets running steps finish before it interrupts them; they go on elsewhere.
+	// 0 stands for 8 s.
+	StopTimeout time.Duration
+	// Parallel is how many steps run at the same time; 0 stands for 16. It bounds the worker's memory.
+	Parallel int
+}
+
+// Worker polls the task queues of this service.
+type Worker struct {
+	data worker.Worker
+}
+
+const (
+	defaultStopTimeout = 8 * time.Second
+	defaultParallel    = 16
+	// heartbeatThrottle bounds how late a step hears of a cancellation and a caller of its progress.
+	heartbeatThrottle = time.Second
+)
+
+// New makes a worker for the data queue. Nothing runs until Start.
+func New(c client.Client, opts Options) *Worker {
+	if opts.Limits == (assetpackage.Limits{}) {
+		opts.Limits = assetpackage.DefaultLimits()
+	}
+	if opts.StopTimeout == 0 {
+		opts.StopTimeout = defaultStopTimeout
+	}
+	if opts.Parallel == 0 {
+		opts.Parallel = defaultParallel
+	}
+	w := worker.New(c, workflows.DataQueue, worker.Options{
+		WorkerStopTimeout:                  opts.StopTimeout,
+		MaxConcurrentActivityExecutionSize: opts.Parallel,
+		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
+	})
+	RegisterWorkflows(w)
+	w.RegisterActivity(&activities.Import{
+		Catalog: opts.Catalog, Storage: opts.Storage, Limits: opts.Limits, Logger: opts.Logger,
+	})
+	w.RegisterActivity(&activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger})
+	return &Worker{data: w}
+}
+
+// RegisterWorkflows registers every workflow: with a worker, a replayer or a test environment.
+func RegisterWorkflows(r worker.WorkflowRegistry) {
+	r.RegisterWorkflow(workflows.ImportAssets)
+}
+
+// Start begins to poll. It returns an error where the Temporal server cannot be reached.
+func (w *Worker) Start() error { return w.data.Start() }
+
+// Stop stops polling and waits until the running steps have ended or the stop timeout has passed.
+func (w *Worker) Stop() { w.data.Stop() }
