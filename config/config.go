@@ -1,0 +1,65 @@
+// Package config reads the settings of the service: of its api and worker processes and of the commands that work on
+// the database directly.
+//
+// Every setting has one key, and everything else follows from it: http.addr stands as `http: {addr: …}` in the YAML
+// file, as ASSETFLOW_HTTP_ADDR in the environment and as --http-addr on the command line. The command line wins over
+// the environment, the environment over the file, the file over the default. A secret has no flag of its own, because
+// command lines are public on most machines; each one can be read from a file instead: master_key_file,
+// ASSETFLOW_MASTER_KEY_FILE, --master-key-file.
+package config
+
+// Config holds the settings, read and checked.
+type Config struct {
+	HTTP           HTTP
+	Database       Database
+	S3             S3
+	Temporal       Temporal
+	MasterKey      Secret // seals secret keys and signs tokens; the text form of 32 bytes
+	MaxUploadBytes int64  // the largest package that is taken, in bytes
+	Region         string // name of the region this service stands for
+	Log            Log
+
+	settings []Setting
+}
+
+// HTTP is where the API listens.
+type HTTP struct {
+	Addr string // host:port
+}
+
+// Database is where the catalog is.
+type Database struct {
+	URL URL // sqlite:<path> or postgres://…
+}
+
+// S3 is where packages and blobs are.
+type S3 struct {
+	Endpoint  string // base URL; empty: AWS's own
+	Region    string
+	Bucket    string
+	AccessKey Secret // empty together with SecretKey: the AWS SDK's usual chain
+	SecretKey Secret
+	PathStyle bool // the bucket stands in the path and not in the host's name
+}
+
+// Temporal is where the workflows run.
+type Temporal struct {
+	Address   string // host:port of the frontend
+	Namespace string
+}
+
+// Log is how the process logs.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // auto, text, json
+}
+
+// Setting is one setting as it stands, for showing.
+type Setting struct {
+	Key    string
+	Value  string // redacted when the setting is a secret
+	Origin string // where the value comes from: a flag, a variable, a file, or "default"
+}
+
+// Settings gives every setting with its value, secrets redacted, and where it comes from.
+func (c Config) Settings() []Setting { return c.settings }
