@@ -1,0 +1,73 @@
+# Every target with a "##" comment shows in `make help`, the default.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+GOLANGCI_VERSION      := v2.15.0
+WORKFLOWCHECK_VERSION := v0.6.0
+GOBIN := $(shell go env GOPATH)/bin
+
+# The embedded servers are large: their first compile takes minutes. `go build -v` names each package as it is
+# done, so nobody wonders whether anything happens; a warm build prints next to nothing.
+COMPILE = echo "Compiling (the first time takes 5 to 8 minutes on two cores: the embedded servers are large) …" >&2; go build -v
+
+.PHONY: help
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## compile both binaries into bin/
+	@$(COMPILE) -o bin/ ./cmd/...
+
+.PHONY: dev
+dev: build ## start the whole stack on this machine (data in .assetflow/)
+	@exec bin/assetflow-dev $(ARGS)
+
+.PHONY: test
+test: ## run all tests
+	@$(COMPILE) ./...
+	go test -timeout 20m $(ARGS) ./...
+
+.PHONY: race
+race: ## run all tests under the race detector
+	go test -race -timeout 40m $(ARGS) ./...
+
+.PHONY: replay
+replay: ## replay every recorded workflow history against today's workflows
+	go test -count=1 -run Replay ./workflows/...
+
+.PHONY: record
+record: ## record the workflow histories again (read the diff before you commit it)
+	go test -count=1 -run TestRecordHistories ./e2e -record
+
+.PHONY: fuzz
+fuzz: ## fuzz what parses foreign bytes, a minute each
+	go test -run '^$$' -fuzz FuzzOpen -fuzztime 60s ./assetpackage
+	go test -run '^$$' -fuzz FuzzManifest -fuzztime 60s ./assetpackage
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./auth/signature
+
+.PHONY: bench
+bench: ## print the figures of docs/benchmarks.md (about 10 minutes)
+	go run ./bench $(ARGS)
+
+.PHONY: generate
+generate: ## generate the server types from the OpenAPI documents
+	go generate ./...
+
+.PHONY: tools
+tools: ## install the linters at their pinned versions
+	@$(GOBIN)/golangci-lint version 2>/dev/null | grep -q "version $(GOLANGCI_VERSION:v%=%) " || \
+		go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@test -x $(GOBIN)/workflowcheck || \
+		go install go.temporal.io/sdk/contrib/tools/workflowcheck@$(WORKFLOWCHECK_VERSION)
+
+.PHONY: lint
+lint: tools ## vet, golangci-lint, workflowcheck, tidy and generated files
+	go vet ./...
+	$(GOBIN)/golangci-lint run ./...
+	$(GOBIN)/workflowcheck ./workflows/...
+	go mod verify
+	go mod tidy -diff
+
+.PHONY: ci
+ci: ## what the continuous integration runs
+	.ci/run
