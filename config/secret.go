@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 )
 
 const redacted = "[redacted]"
@@ -34,12 +35,12 @@ type URL string
 
 // String gives the URL with its password redacted.
 func (u URL) String() string {
+	if u == "" || strings.HasPrefix(string(u), "sqlite:") {
+		return string(u)
+	}
 	p, err := url.Parse(string(u))
-	switch {
-	case err != nil:
-		return redacted // not a URL: nobody knows where its password stands
-	case p.Opaque != "":
-		return string(u) // sqlite:<path>
+	if err != nil || p.Scheme == "" || p.Opaque != "" {
+		return redacted // not the URL we know: nobody can tell where its password stands
 	}
 	q := p.Query()
 	if q.Has("password") { // PostgreSQL takes it there too

@@ -1,0 +1,367 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"assetflow/config"
+)
+
+const everything = config.NeedDatabase | config.NeedMasterKey
+
+// load reads a configuration of a file's content, an environment and a command line.
+func load(t *testing.T, yaml string, environ, args []string, needs config.Need) (config.Config, error) {
+	t.Helper()
+	src := config.Source{Environ: environ, Flags: pflag.NewFlagSet("test", pflag.ContinueOnError)}
+	config.AddFlags(src.Flags)
+	require.NoError(t, src.Flags.Parse(args))
+	if yaml != "" {
+		src.File = write(t, "assetflow.yaml", yaml)
+	}
+	return config.Load(src, needs)
+}
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "", nil, nil, 0)
+	require.NoError(t, err)
+	require.Equal(t, config.HTTP{Addr: ":8080"}, c.HTTP)
+	require.Equal(t, config.S3{Region: "us-east-1", Bucket: "assetflow"}, c.S3)
+	require.Equal(t, config.Temporal{Address: "127.0.0.1:7233", Namespace: "default"}, c.Temporal)
+	require.Equal(t, config.Log{Level: "info", Format: "auto"}, c.Log)
+	require.EqualValues(t, 5<<30, c.MaxUploadBytes)
+	require.Equal(t, "local", c.Region)
+	for _, s := range c.Settings() {
+		require.Equal(t, "default", s.Origin, s.Key)
+	}
+}
+
+func TestEverySettingFromEverySource(t *testing.T) {
+	t.Parallel()
+	yaml := `
+http: {addr: "127.0.0.1:9000"}
+database: {url: "postgres://u:dbpass@db/assetflow"}
+s3: {endpoint: "http://s3:9000/", region: eu-1, bucket: bkt, access_key: AKID, secret_key: s3cr3t, path_style: false}
+temporal: {address: "t:7233", namespace: prod}
+master_key: mk
+max_upload_bytes: 1048576
+region: north
+log: {level: debug, format: json}
+`
+	environ := []string{
+		"ASSETFLOW_HTTP_ADDR=127.0.0.1:9000", "ASSETFLOW_DATABASE_URL=postgres://u:dbpass@db/assetflow",
+		"ASSETFLOW_S3_ENDPOINT=http://s3:9000/", "ASSETFLOW_S3_REGION=eu-1", "ASSETFLOW_S3_BUCKET=bkt",
+		"ASSETFLOW_S3_ACCESS_KEY=AKID", "ASSETFLOW_S3_SECRET_KEY=s3cr3t", "ASSETFLOW_S3_PATH_STYLE=false",
+		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
+		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG", "ASSETFLOW_LOG_FORMAT=json",
+	}
+	args := []string{
+		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
+		"--s3-region=eu-1", "--s3-bucket=bkt", "--s3-path-style=false", "--temporal-address=t:7233",
+		"--temporal-namespace=prod", "--max-upload-bytes=1 MiB", "--region=north", "--log-level=debug", "--log-format=json",
+		"--s3-access-key-file=" + write(t, "ak", "AKID\n"), "--s3-secret-key-file=" + write(t, "sk", "s3cr3t\n"),
+		"--master-key-file=" + write(t, "mk", "mk\n"),
+	}
+	for name, c := range map[string]struct {
+		yaml          string
+		environ, args []string
+	}{
+		"file": {yaml: yaml}, "environment": {environ: environ}, "flags": {args: args},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := load(t, c.yaml, c.environ, c.args, everything)
+			require.NoError(t, err)
+			require.Equal(t, "127.0.0.1:9000", got.HTTP.Addr)
+			require.Equal(t, "postgres://u:dbpass@db/assetflow", string(got.Database.URL))
+			require.Equal(t, config.S3{
+				Endpoint: "http://s3:9000", Region: "eu-1", Bucket: "bkt", AccessKey: "AKID", SecretKey: "s3cr3t", PathStyle: false,
+			}, got.S3)
+			require.Equal(t, config.Temporal{Address: "t:7233", Namespace: "prod"}, got.Temporal)
+			require.Equal(t, "mk", string(got.MasterKey))
+			require.EqualValues(t, 1<<20, got.MaxUploadBytes)
+			require.Equal(t, "north", got.Region)
+			require.Equal(t, config.Log{Level: "debug", Format: "json"}, got.Log)
+			for _, s := range got.Settings() {
+				require.NotEqual(t, "default", s.Origin, s.Key)
+			}
+		})
+	}
+}
+
+func TestTheStrongerSourceWins(t *testing.T) {
+	t.Parallel()
+	origins := func(c config.Config) map[string]string {
+		all := map[string]string{}
+		for _, s := range c.Settings() {
+			all[s.Key] = s.Value + " from " + filepath.Base(s.Origin)
+		}
+		return all
+	}
+	yaml := "s3: {bucket: from-file, region: from-file}\nregion: from-file\nlog: {level: warn}\nmaster_key_file: /does/not/exist/but/overridden\n"
+	yaml = strings.Replace(yaml, "/does/not/exist/but/overridden", write(t, "key", "file"), 1)
+	c, err := load(t, yaml,
+		[]string{"ASSETFLOW_S3_REGION=from-env", "ASSETFLOW_REGION=from-env", "ASSETFLOW_MASTER_KEY=env", "ASSETFLOW_LOG_LEVEL="},
+		[]string{"--region=from-flag"}, 0)
+	require.NoError(t, err)
+	got := origins(c)
+	require.Equal(t, "from-file from assetflow.yaml", got["s3.bucket"])
+	require.Equal(t, "from-env from ASSETFLOW_S3_REGION", got["s3.region"])
+	require.Equal(t, "from-flag from --region", got["region"])
+	require.Equal(t, ":8080 from default", got["http.addr"])
+	require.Equal(t, "warn from assetflow.yaml", got["log.level"], "an empty variable counts as not set")
+	require.Equal(t, "[redacted] from ASSETFLOW_MASTER_KEY", got["master_key"])
+	require.Equal(t, "env", string(c.MasterKey), "the environment wins over a file named in the file")
+}
+
+func TestConfigurationFileNamedByTheEnvironment(t *testing.T) {
+	t.Parallel()
+	path := write(t, "a.yaml", "region: north\nhttp:\ndatabase:\n  url:\n")
+	c, err := load(t, "", []string{"ASSETFLOW_CONFIG=" + path}, nil, 0)
+	require.NoError(t, err)
+	require.Equal(t, "north", c.Region)
+	require.Equal(t, ":8080", c.HTTP.Addr, "an empty section changes nothing")
+
+	c, err = load(t, "region: south", []string{"ASSETFLOW_CONFIG=" + path}, nil, 0)
+	require.NoError(t, err)
+	require.Equal(t, "south", c.Region, "the flag wins")
+
+	_, err = load(t, "", []string{"ASSETFLOW_CONFIG=/nowhere/a.yaml"}, nil, 0)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "read the configuration file")
+	require.ErrorContains(t, err, "/nowhere/a.yaml")
+
+	_, err = load(t, "a: [", nil, nil, 0)
+	require.ErrorContains(t, err, "assetflow.yaml")
+}
+
+func TestOtherVariablesOfOurPrefixAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "", []string{"ASSETFLOW_ENDPOINT=x", "ASSETFLOW_PORT_8080_TCP=tcp://10.0.0.1", "HOME=/", "broken"}, nil, 0)
+	require.NoError(t, err)
+}
+
+func TestPathStyle(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		environ []string
+		want    bool
+	}{
+		"AWS":                   {nil, false},
+		"an endpoint":           {[]string{"ASSETFLOW_S3_ENDPOINT=http://minio:9000"}, true},
+		"an endpoint, told not": {[]string{"ASSETFLOW_S3_ENDPOINT=http://minio:9000", "ASSETFLOW_S3_PATH_STYLE=false"}, false},
+		"AWS, told to":          {[]string{"ASSETFLOW_S3_PATH_STYLE=true"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := load(t, "", c.environ, nil, 0)
+			require.NoError(t, err)
+			require.Equal(t, c.want, got.S3.PathStyle)
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"1": 1, "1048576": 1 << 20, "2KiB": 2 << 10, "3 MiB": 3 << 20, "5GiB": 5 << 30, "5TiB": 5 << 40,
+	} {
+		c, err := load(t, "", []string{"ASSETFLOW_MAX_UPLOAD_BYTES=" + text}, nil, 0)
+		require.NoError(t, err, text)
+		require.Equal(t, want, c.MaxUploadBytes, text)
+	}
+}
+
+func TestWhatIsWrongIsNamed(t *testing.T) {
+	t.Parallel()
+	const (
+		wantAddr   = `want host:port, such as ":8080" or "127.0.0.1:8080"`
+		wantDB     = `want sqlite:<path> or postgres://user:password@host:port/database`
+		wantS3     = `want empty or a URL such as "https://minio.example.com:9000"`
+		wantBytes  = `want a number of bytes from 1 to 5TiB, also with KiB, MiB, GiB or TiB`
+		wantBucket = `want 3 to 63 lower-case letters, digits, dots and hyphens`
+		wantRegion = `want letters, digits and hyphens`
+		wantTmprl  = `want host:port, such as "temporal:7233"`
+		hintDB     = "; for a first try: sqlite:assetflow.db"
+	)
+	env := func(key, value, want string) (string, [2]string) {
+		name := "ASSETFLOW_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+		return name + "=" + value, [2]string{name + "=" + value, fmt.Sprintf("%s = %q (from %s); %s", key, value, name, want)}
+	}
+	cases := map[string][2]string{}
+	for _, c := range [][3]string{
+		{"http.addr", "8080", wantAddr},
+		{"http.addr", "localhost:http", wantAddr},
+		{"http.addr", "localhost:70000", wantAddr},
+		{"http.addr", "http://localhost:80", wantAddr},
+		{"database.url", "sqlite:", wantDB + hintDB},
+		{"s3.endpoint", "minio:9000", wantS3},
+		{"s3.endpoint", "ftp://minio", wantS3},
+		{"s3.endpoint", "http://", wantS3},
+		{"s3.endpoint", "http://u:p@minio", wantS3},
+		{"s3.endpoint", "http://minio?x=1", wantS3},
+		{"s3.endpoint", "http://a b/", wantS3},
+		{"s3.region", "eu 1", wantRegion},
+		{"s3.bucket", "A", wantBucket},
+		{"s3.bucket", "Upper", wantBucket},
+		{"s3.path_style", "maybe", "want auto, true or false"},
+		{"temporal.address", ":7233", wantTmprl},
+		{"temporal.address", "temporal", wantTmprl},
+		{"temporal.namespace", "a b", "want a name without blanks"},
+		{"max_upload_bytes", "0", wantBytes},
+		{"max_upload_bytes", "-1", wantBytes},
+		{"max_upload_bytes", "6TiB", wantBytes},
+		{"max_upload_bytes", "99999999999TiB", wantBytes},
+		{"max_upload_bytes", "five", wantBytes},
+		{"max_upload_bytes", "5GB", wantBytes},
+		{"region", "a/b", wantRegion},
+		{"log.level", "loud", "want debug, info, warn or error"},
+		{"log.format", "xml", "want auto, text or json"},
+	} {
+		name, pair := env(c[0], c[1], c[2])
+		cases[name] = pair
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, "", []string{c[0]}, nil, 0)
+			require.EqualError(t, err, "the configuration is not right:\n  "+c[1])
+		})
+	}
+}
+
+func TestWhatIsWrongInAFile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		yaml, want string
+		args       []string
+	}{
+		"unknown key":          {yaml: "htpp: {addr: x}", want: "htpp.addr (in FILE) is unknown; want a key that exists (http.addr?)"},
+		"nothing like it":      {yaml: "colour: blue", want: "colour (in FILE) is unknown; want a key that exists"},
+		"a section as a value": {yaml: "http: 8080", want: "http (in FILE) is unknown; want a key that exists"},
+		"a list":               {yaml: "region: [a, b]", want: `region = "[a b]" (from FILE); want letters, digits and hyphens`},
+		"one level too deep":   {yaml: "region: {name: x}", want: "region.name (in FILE) is unknown; want a key that exists"},
+		"empty where a value must be": {
+			yaml: `temporal: {namespace: ""}`, want: `temporal.namespace = "" (from FILE); want a name without blanks`,
+		},
+		"secret and its file": {
+			yaml: "master_key: abc\nmaster_key_file: /dev/null",
+			want: `master_key_file = "/dev/null" (from FILE); want one of master_key and master_key_file, not both`,
+		},
+		"no such secret file": {
+			args: []string{"--master-key-file=/nowhere/key"},
+			want: `master_key_file = "/nowhere/key" (from --master-key-file); want a file that can be read (open /nowhere/key: no such file or directory)`,
+		},
+		"half a pair of keys": {
+			yaml: "s3: {access_key: AKID}", want: `s3.access_key = "[redacted]" (from FILE); want s3.secret_key set as well, or neither`,
+		},
+		"the other half": {
+			yaml: "s3: {secret_key: hidden}", want: `s3.secret_key = "[redacted]" (from FILE); want s3.access_key set as well, or neither`,
+		},
+		"a database nobody serves": {
+			yaml: "database: {url: 'mysql://u:hidden@h/d'}",
+			want: `database.url = "mysql://u:xxxxx@h/d" (from FILE); want sqlite:<path> or postgres://user:password@host:port/database; for a first try: sqlite:assetflow.db`,
+		},
+		"not a URL at all": {
+			yaml: "database: {url: 'host=x password=hidden'}",
+			want: `database.url = "[redacted]" (from FILE); want sqlite:<path> or postgres://user:password@host:port/database; for a first try: sqlite:assetflow.db`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, c.yaml, nil, c.args, 0)
+			var e *config.Error
+			require.ErrorAs(t, err, &e)
+			require.Len(t, e.Problems, 1)
+			require.NotContains(t, err.Error(), "hidden")
+			got := err.Error()
+			if c.yaml != "" {
+				got = strings.ReplaceAll(got, e.Problems[0].Origin, "FILE")
+			}
+			require.Equal(t, "the configuration is not right:\n  "+c.want, got)
+		})
+	}
+}
+
+func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "http: {addr: nonsense}\ncolour: blue", []string{"ASSETFLOW_LOG_LEVEL=loud"}, []string{"--region=?"}, everything)
+	var e *config.Error
+	require.ErrorAs(t, err, &e)
+	keys := []string{}
+	for _, p := range e.Problems {
+		keys = append(keys, p.Key)
+	}
+	require.Equal(t, []string{"colour", "http.addr", "database.url", "master_key", "region", "log.level"}, keys)
+}
+
+func TestWhatIsNeededIsDemanded(t *testing.T) {
+	t.Parallel()
+	_, err := load(t, "", nil, nil, config.NeedDatabase)
+	require.EqualError(t, err, "the configuration is not right:\n"+
+		"  database.url is not set; want sqlite:<path> or postgres://user:password@host:port/database; "+
+		"set ASSETFLOW_DATABASE_URL or ASSETFLOW_DATABASE_URL_FILE; for a first try: sqlite:assetflow.db")
+	_, err = load(t, "", []string{"ASSETFLOW_DATABASE_URL=sqlite:a.db"}, nil, config.NeedDatabase)
+	require.NoError(t, err)
+	_, err = load(t, "", []string{"ASSETFLOW_DATABASE_URL=sqlite:a.db"}, nil, everything)
+	require.ErrorContains(t, err, "master_key is not set")
+	require.ErrorContains(t, err, "assetflow master-key")
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, "", []string{
+		"ASSETFLOW_MASTER_KEY=hidden1", "ASSETFLOW_S3_ACCESS_KEY=hidden2", "ASSETFLOW_S3_SECRET_KEY=hidden3",
+		"ASSETFLOW_DATABASE_URL=postgres://u:hidden4@db/assetflow?password=hidden5",
+	}, nil, everything)
+	require.NoError(t, err)
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c, "key", c.MasterKey, "url", c.Database.URL)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "key", c.MasterKey, "url", c.Database.URL)
+	encoded, err := json.Marshal(c)
+	require.NoError(t, err)
+	shown := []string{log.String(), string(encoded), fmt.Sprint(c.Settings())}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		shown = append(shown, fmt.Sprintf(verb, c), fmt.Sprintf(verb, c.MasterKey), fmt.Sprintf(verb, c.Database.URL))
+	}
+	for _, s := range shown {
+		require.NotContains(t, s, "hidden")
+		require.NotContains(t, s, fmt.Sprintf("%x", "hidden"))
+	}
+	require.Contains(t, string(encoded), "postgres://u:xxxxx@db/assetflow?password=xxxxx")
+	require.Equal(t, "sqlite:/var/lib/a.db", config.URL("sqlite:/var/lib/a.db").String())
+	require.Empty(t, config.Secret("").String())
+	require.Empty(t, config.URL("").String())
+}
+
+func TestFlagsOfSecretsNameFiles(t *testing.T) {
+	t.Parallel()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	for _, name := range []string{"master-key", "s3-secret-key", "s3-access-key"} {
+		require.Nil(t, flags.Lookup(name), name)
+		require.NotNil(t, flags.Lookup(name+"-file"), name)
+	}
+	require.Contains(t, flags.FlagUsages(), "ASSETFLOW_TEMPORAL_ADDRESS")
+
+	only := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlagsFor(only, config.NeedDatabase)
+	names := []string{}
+	only.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	require.Equal(t, []string{"database-url", "database-url-file"}, names)
+}

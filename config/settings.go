@@ -1,0 +1,255 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// setting describes one setting: everything about it stands in this one place.
+type setting struct {
+	key    string
+	def    string
+	redact func(v string) string // how to show it; nil: as it is. A redacted setting can be read from a file
+	noFlag bool                  // has no flag of its own: command lines are public
+	need   Need                  // the part for which it must be set; 0: may be empty
+	want   string                // what is allowed, to follow "want"
+	help   string                // one line
+	hint   string                // how to get a value, shown when it is missing or wrong
+	set    func(c *Config, v string) error
+	show   func(c *Config) string
+}
+
+// maxObject is the largest object S3 takes: 5 TiB.
+const maxObject = 5 << 40
+
+var settings = []setting{
+	{
+		key: "http.addr", def: ":8080", help: "address the API listens on",
+		want: `host:port, such as ":8080" or "127.0.0.1:8080"`,
+		set:  func(c *Config, v string) error { c.HTTP.Addr = v; return hostPort(v, true) },
+		show: func(c *Config) string { return c.HTTP.Addr },
+	},
+	{
+		key: "database.url", need: NeedDatabase, redact: redactURL, help: "the catalog's database",
+		want: `sqlite:<path> or postgres://user:password@host:port/database`,
+		hint: "for a first try: sqlite:assetflow.db",
+		set:  func(c *Config, v string) error { c.Database.URL = URL(v); return databaseURL(v) },
+		show: func(c *Config) string { return c.Database.URL.String() },
+	},
+	{
+		key: "s3.endpoint", help: "base URL of the S3 service; empty for AWS",
+		want: `empty or a URL such as "https://minio.example.com:9000"`,
+		set: func(c *Config, v string) error {
+			c.S3.Endpoint = strings.TrimRight(v, "/")
+			return baseURL(v)
+		},
+		show: func(c *Config) string { return c.S3.Endpoint },
+	},
+	{
+		key: "s3.region", def: "us-east-1", help: "region of the bucket",
+		want: "letters, digits and hyphens",
+		set:  func(c *Config, v string) error { c.S3.Region = v; return match(regionName, v) },
+		show: func(c *Config) string { return c.S3.Region },
+	},
+	{
+		key: "s3.bucket", def: "assetflow", help: "bucket of packages and blobs",
+		want: "3 to 63 lower-case letters, digits, dots and hyphens",
+		set:  func(c *Config, v string) error { c.S3.Bucket = v; return match(bucketName, v) },
+		show: func(c *Config) string { return c.S3.Bucket },
+	},
+	{
+		key: "s3.access_key", redact: redactAll, noFlag: true, help: "access key; empty for the AWS SDK's usual chain (environment, profile, instance role)",
+		want: "set together with s3.secret_key",
+		set:  func(c *Config, v string) error { c.S3.AccessKey = Secret(v); return nil },
+		show: func(c *Config) string { return c.S3.AccessKey.String() },
+	},
+	{
+		key: "s3.secret_key", redact: redactAll, noFlag: true, help: "secret key that belongs to the access key",
+		want: "set together with s3.access_key",
+		set:  func(c *Config, v string) error { c.S3.SecretKey = Secret(v); return nil },
+		show: func(c *Config) string { return c.S3.SecretKey.String() },
+	},
+	{
+		key: "s3.path_style", def: "auto", help: "the bucket stands in the path, not in the host's name; auto: where an endpoint is set",
+		want: "auto, true or false",
+		set: func(c *Config, v string) error {
+			if v == "auto" {
+				c.S3.PathStyle = c.S3.Endpoint != "" // the table sets the endpoint before
+				return nil
+			}
+			var err error
+			c.S3.PathStyle, err = strconv.ParseBool(v)
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatBool(c.S3.PathStyle) },
+	},
+	{
+		key: "temporal.address", def: "127.0.0.1:7233", help: "address of the Temporal frontend",
+		want: `host:port, such as "temporal:7233"`,
+		set:  func(c *Config, v string) error { c.Temporal.Address = v; return hostPort(v, false) },
+		show: func(c *Config) string { return c.Temporal.Address },
+	},
+	{
+		key: "temporal.namespace", def: "default", help: "Temporal namespace",
+		want: "a name without blanks",
+		set:  func(c *Config, v string) error { c.Temporal.Namespace = v; return match(noBlanks, v) },
+		show: func(c *Config) string { return c.Temporal.Namespace },
+	},
+	{
+		key: "master_key", need: NeedMasterKey, redact: redactAll, noFlag: true, help: "32 bytes that seal secret keys and sign tokens, in text form",
+		want: "the output of `assetflow master-key`",
+		hint: "make one with `assetflow master-key` and keep it: what it sealed can be opened with nothing else",
+		set:  func(c *Config, v string) error { c.MasterKey = Secret(v); return nil },
+		show: func(c *Config) string { return c.MasterKey.String() },
+	},
+	{
+		key: "max_upload_bytes", def: "5GiB", help: "the largest package that is taken",
+		want: "a number of bytes from 1 to 5TiB, also with KiB, MiB, GiB or TiB",
+		set: func(c *Config, v string) error {
+			var err error
+			c.MaxUploadBytes, err = parseBytes(v)
+			if err == nil && (c.MaxUploadBytes < 1 || c.MaxUploadBytes > maxObject) {
+				err = errors.New("out of range")
+			}
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatInt(c.MaxUploadBytes, 10) },
+	},
+	{
+		key: "region", def: "local", help: "name of the region this service stands for",
+		want: "letters, digits and hyphens",
+		set:  func(c *Config, v string) error { c.Region = v; return match(regionName, v) },
+		show: func(c *Config) string { return c.Region },
+	},
+	{
+		key: "log.level", def: "info", help: "least level that is logged",
+		want: "debug, info, warn or error",
+		set: func(c *Config, v string) error {
+			c.Log.Level = strings.ToLower(v)
+			return oneOf(c.Log.Level, "debug", "info", "warn", "error")
+		},
+		show: func(c *Config) string { return c.Log.Level },
+	},
+	{
+		key: "log.format", def: "auto", help: "form of the log; auto: text on a terminal, JSON elsewhere",
+		want: "auto, text or json",
+		set: func(c *Config, v string) error {
+			c.Log.Format = strings.ToLower(v)
+			return oneOf(c.Log.Format, "auto", "text", "json")
+		},
+		show: func(c *Config) string { return c.Log.Format },
+	},
+}
+
+func redactAll(v string) string { return Secret(v).String() }
+
+func redactURL(v string) string { return URL(v).String() }
+
+// EnvPrefix stands in front of every environment variable of ours.
+const EnvPrefix = "ASSETFLOW_"
+
+// fileSuffix at a secret's key names the file the secret is read from.
+const fileSuffix = "_file"
+
+func envName(key string) string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+func flagName(key string) string { return strings.NewReplacer(".", "-", "_", "-").Replace(key) }
+
+var (
+	regionName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	noBlanks   = regexp.MustCompile(`^\S+$`)
+)
+
+func match(re *regexp.Regexp, v string) error {
+	if !re.MatchString(v) {
+		return fmt.Errorf("does not match %s", re)
+	}
+	return nil
+}
+
+func oneOf(v string, allowed ...string) error {
+	for _, a := range allowed {
+		if v == a {
+			return nil
+		}
+	}
+	return errors.New("not one of them")
+}
+
+func hostPort(v string, emptyHost bool) error {
+	host, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return err
+	}
+	if host == "" && !emptyHost {
+		return errors.New("no host")
+	}
+	if strings.ContainsAny(host, "/ ") {
+		return errors.New("bad host")
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err
+}
+
+func baseURL(v string) error {
+	if v == "" {
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("not a base URL")
+	}
+	return nil
+}
+
+func databaseURL(v string) error {
+	if path, ok := strings.CutPrefix(v, "sqlite:"); ok {
+		if path == "" {
+			return errors.New("no path")
+		}
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Opaque != "" {
+		return errors.New("neither of them")
+	}
+	return nil
+}
+
+var units = []struct {
+	suffix string
+	bytes  int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}
+
+func parseBytes(v string) (int64, error) {
+	factor := int64(1)
+	for _, u := range units {
+		if number, ok := strings.CutSuffix(v, u.suffix); ok {
+			v, factor = strings.TrimSpace(number), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	if n > math.MaxInt64/factor {
+		return 0, errors.New("too large")
+	}
+	return n * factor, nil
+}
