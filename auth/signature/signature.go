@@ -2,12 +2,23 @@
 //
 //	Authorization: SDK-HMAC-SHA256 Access=<access key>, SignedHeaders=<a;b;c>, Signature=<hex>
 //
-// as Huawei Cloud's SDKs and API gateways define them.
+// as Huawei Cloud's SDKs and API gateways define them:
+//
+//	signature         = hex(HMAC-SHA256(secret key, string to sign))
+//	string to sign    = "SDK-HMAC-SHA256" LF X-Sdk-Date LF hex(SHA-256(canonical request))
+//	canonical request = METHOD LF URI LF query LF headers LF SignedHeaders LF payload hash
+//
+// The URI is taken segment by segment, percent-encoded (only A-Z a-z 0-9 - _ . ~ stay) and always ends in "/". The
+// query's parameters are sorted by key, then by value, and encoded likewise. The headers are those listed, in the order
+// listed, each as name:value LF. The payload hash is the value of X-Sdk-Content-Sha256 where that header is sent, else
+// the hex SHA-256 of the body's bytes.
 package signature
 
 import (
-	"net/http"
+	"errors"
 	"time"
+
+	"assetflow/fault"
 )
 
 const (
@@ -23,28 +34,16 @@ const (
 	UnsignedPayload = "UNSIGNED-PAYLOAD"
 	// Tolerance is how far DateHeader may be from the server's clock, either way.
 	Tolerance = 15 * time.Minute
+	// MaxHashedBody is the largest body, in bytes, that is held in memory to be hashed. A larger one must bring its hash,
+	// or UnsignedPayload, in PayloadHeader.
+	MaxHashedBody = 1 << 20
 )
 
-// Sign signs r with an access key as the vendor's SDK does: it sets X-Sdk-Date and Authorization, and
-// X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD where r has a body that is not JSON. A JSON body is read and put back.
-// User-Agent, X-Project-Id and the headers of the signature itself are signed where r has them; neither Host nor
-// Content-Type is.
-func Sign(r *http.Request, accessKey, secretKey string, now time.Time) error { panic("not built yet") }
+// ErrDiffers is in the chain of the error that Verify returns when everything about a signature is in order but its
+// value: what a wrong secret key, or a guess, leads to.
+var ErrDiffers = errors.New("the signature differs from the one computed")
 
-// Authorization is the parsed Authorization header.
-type Authorization struct {
-	AccessKey     string
-	SignedHeaders []string // lower-case, in the order given
-	Signature     string   // 64 lower-case hex digits
-}
-
-// Matches reports whether an Authorization header is of this package's scheme at all.
-func Matches(header string) bool { panic("not built yet") }
-
-// Parse reads an Authorization header.
-func Parse(header string) (Authorization, error) { panic("not built yet") }
-
-// Verify checks that r was signed with secretKey.
-func Verify(r *http.Request, a Authorization, secretKey string, now time.Time) error {
-	panic("not built yet")
+// mismatch is the refusal for all that is wrong with a signature. The caller is not told what; the log is.
+func mismatch(cause error) error {
+	return fault.New(fault.Unauthenticated, "auth.signature_mismatch", "verify aksk signature fail").Wrap(cause)
 }
