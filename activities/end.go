@@ -35,6 +35,9 @@ type End struct {
 // gone succeeds, and the first end written is the one that stays. A job whose commit was made has succeeded,
 // whatever the workflow heard of it.
 func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
+	beat := startHeartbeat(ctx)
+	defer beat.stop()
+
 	if e.StagedKey != "" {
 		if err := a.Storage.DeleteStaged(ctx, e.StagedKey); err != nil {
 			return Ended{}, stepError(ctx, fmt.Errorf("remove the staged package: %w", err))

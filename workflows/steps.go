@@ -69,7 +69,7 @@ func endJob(ctx workflow.Context, jobID, stagedKey string, cause error, subject 
 	defer cancel()
 	dctx = workflow.WithActivityOptions(dctx, workflow.ActivityOptions{
 		ScheduleToCloseTimeout: endDeadline,
-		StartToCloseTimeout:    time.Minute,
+		HeartbeatTimeout:       heartbeatTimeout,
 		RetryPolicy:            &stepRetries,
 		Summary:                "Clean up and end the job",
 	})
