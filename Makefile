@@ -37,7 +37,7 @@ replay: ## replay every recorded workflow history against today's workflows
 
 .PHONY: record
 record: ## record the workflow histories again (read the diff before you commit it)
-	go test -count=1 -run TestRecordHistories ./e2e -record
+	go test -count=1 ./workflows/recording -record
 
 .PHONY: fuzz
 fuzz: ## fuzz what parses foreign bytes, a minute each

@@ -1,0 +1,183 @@
+// Package recording records the histories that the replay tests in workflows replay.
+//
+//	go test ./workflows/recording -record
+//
+// It runs every workflow on a real Temporal server, with steps that answer, refuse, fail once or wait for a
+// cancellation as each scene says. Without -record it only proves that what would be recorded replays.
+package recording
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
+
+	"assetflow/activities"
+	"assetflow/catalog"
+	embedded "assetflow/embedded/temporal"
+	assetworker "assetflow/worker"
+	"assetflow/workflows"
+)
+
+var record = flag.Bool("record", false, "write the histories to workflows/testdata")
+
+// scene says how the steps of one run behave: which one waits for a cancellation, is refused, or fails once.
+type scene struct {
+	name      string
+	waitIn    string
+	refusedIn string
+	retriedIn string
+	want      enumspb.WorkflowExecutionStatus
+}
+
+var importScenes = []scene{
+	{name: "success", want: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED},
+	{name: "success-after-retry", retriedIn: "StoreFiles", want: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED},
+	{name: "failure-rejected-package", refusedIn: "InspectPackage", want: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED},
+	{name: "failure-name-taken-at-commit", refusedIn: "CommitImport", want: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED},
+	{name: "cancel-in-inspect", waitIn: "InspectPackage", want: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED},
+	{name: "cancel-in-store", waitIn: "StoreFiles", want: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED},
+	{name: "cancel-in-commit", waitIn: "CommitImport", want: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED},
+}
+
+func TestRecordHistories(t *testing.T) {
+	t.Parallel()
+	quiet := slog.New(slog.DiscardHandler)
+	server, err := embedded.Start(t.Context(), embedded.Options{
+		Addr: "127.0.0.1:0", SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet,
+	})
+	require.NoError(t, err)
+	t.Cleanup(server.Stop)
+	c, err := client.Dial(client.Options{HostPort: server.Addr(), Identity: "recorder", Logger: log.NewStructuredLogger(quiet)})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+
+	for _, s := range importScenes {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			history := play(t, c, s)
+
+			replayer := worker.NewWorkflowReplayer()
+			assetworker.RegisterWorkflows(replayer)
+			require.NoError(t, replayer.ReplayWorkflowHistory(nil, history))
+			if *record {
+				write(t, filepath.Join("..", "testdata", "import-assets", s.name+".json"), history)
+			}
+		})
+	}
+}
+
+// play runs the scene to its end on a task queue of its own and returns its history.
+func play(t *testing.T, c client.Client, s scene) *historypb.History {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w := worker.New(c, s.name, worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
+	assetworker.RegisterWorkflows(w)
+	steps := &steps{scene: s, waiting: make(chan struct{})}
+	for name, step := range map[string]any{
+		"InspectPackage": steps.inspect, "StoreFiles": steps.store, "CommitImport": steps.commit, "EndJob": steps.end,
+	} {
+		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
+	}
+	require.NoError(t, w.Start())
+	defer w.Stop()
+
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: "asset-import:" + s.name, TaskQueue: s.name, StaticSummary: "Import shop.zip (AddNew)",
+	}, workflows.ImportAssets, activities.ImportJob{
+		JobID: "0192f000-0000-7000-8000-000000000001", ProjectID: "7e1a", InstanceID: "2b6c", UserID: "9d3f",
+		FileName: "shop.zip", Mode: "AddNew",
+		Staged: activities.StagedPackage{Key: "staging/7e1a/0192f000/package", Size: 4096, SHA256: "5f70bf18"},
+	})
+	require.NoError(t, err)
+	if s.waitIn != "" {
+		select {
+		case <-steps.waiting:
+		case <-ctx.Done():
+			t.Fatalf("%s never began", s.waitIn)
+		}
+		require.NoError(t, c.CancelWorkflow(ctx, run.GetID(), run.GetRunID()))
+	}
+	_ = run.Get(ctx, nil) // the status below says how it ended
+	desc, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	require.NoError(t, err)
+	require.Equal(t, s.want, desc.GetWorkflowExecutionInfo().GetStatus())
+
+	history := &historypb.History{}
+	for events := c.GetWorkflowHistory(ctx, run.GetID(), run.GetRunID(), false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT); events.HasNext(); {
+		event, err := events.Next()
+		require.NoError(t, err)
+		history.Events = append(history.Events, event)
+	}
+	return history
+}
+
+func write(t *testing.T, path string, history *historypb.History) {
+	t.Helper()
+	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(history)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, append(text, '\n'), 0o644))
+}
+
+// steps stand for the real activities: a history depends on what they answer, not on what they do.
+type steps struct {
+	scene
+	waiting chan struct{}
+}
+
+func (s *steps) inspect(ctx context.Context, _ activities.ImportJob) (activities.Inspection, error) {
+	return activities.Inspection{VersionLabel: "1.4.0", Applications: 3, Tasks: 2, Files: 4, Bytes: 2048}, s.behave(ctx, "InspectPackage")
+}
+
+func (s *steps) store(ctx context.Context, _ activities.ImportJob) (activities.Stored, error) {
+	return activities.Stored{Files: 4, Bytes: 2048}, s.behave(ctx, "StoreFiles")
+}
+
+func (s *steps) commit(ctx context.Context, _ activities.ImportJob) (catalog.ImportResult, error) {
+	return catalog.ImportResult{Created: 5, DataSourcesCreated: 1}, s.behave(ctx, "CommitImport")
+}
+
+func (s *steps) end(_ context.Context, e activities.Ending) (activities.Ended, error) {
+	return activities.Ended{State: e.State}, nil
+}
+
+func (s *steps) behave(ctx context.Context, step string) error {
+	switch step {
+	case s.waitIn:
+		close(s.waiting)
+		for beat := time.NewTicker(50 * time.Millisecond); ; {
+			select {
+			case <-ctx.Done():
+				beat.Stop()
+				return ctx.Err()
+			case <-beat.C:
+				activity.RecordHeartbeat(ctx, activities.Progress{Done: 1, Total: 2})
+			}
+		}
+	case s.refusedIn:
+		return temporal.NewNonRetryableApplicationError("The name is taken.", activities.PackageRejected, nil, []catalog.Reason{{
+			ResourceType: "application", ResourceName: "orders", Code: "name_taken", Message: "The name is taken.",
+		}})
+	case s.retriedIn:
+		if activity.GetInfo(ctx).Attempt == 1 {
+			return errors.New("the store is away")
+		}
+	}
+	return nil
+}
