@@ -1,0 +1,104 @@
+package s3
+
+import (
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+)
+
+// requests knows the handlers that run and the connections requests came on. The gateway's own shutdown cancels its
+// handlers, but waits ten seconds for a client that does not read its answer, and then leaves the connection open.
+type requests struct {
+	mu       sync.Mutex
+	handlers int
+	idle     chan struct{}         // closed when no handler runs after end was called
+	conns    map[net.Conn]struct{} // open connections, and some that have been closed since the last prune
+	prune    int                   // the size of conns at which closed ones are dropped
+	over     bool
+	settled  bool
+}
+
+const firstPrune = 64
+
+func newRequests() *requests {
+	return &requests{idle: make(chan struct{}), conns: map[net.Conn]struct{}{}, prune: firstPrune}
+}
+
+// track is the middleware that sees every request.
+func (r *requests) track(c fiber.Ctx) error {
+	r.begin(c.RequestCtx().Conn())
+	defer r.done()
+	return c.Next()
+}
+
+func (r *requests) begin(conn net.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.handlers++
+	if r.conns[conn] = struct{}{}; len(r.conns) >= r.prune {
+		for conn := range r.conns {
+			if closed(conn) {
+				delete(r.conns, conn)
+			}
+		}
+		r.prune = max(firstPrune, 2*len(r.conns))
+	}
+}
+
+func (r *requests) done() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.handlers--
+	r.settle()
+}
+
+// settle closes idle once; called with the lock held.
+func (r *requests) settle() {
+	if r.over && r.handlers == 0 && !r.settled {
+		r.settled = true
+		close(r.idle)
+	}
+}
+
+// closed tells whether this side has closed the connection; nobody reports that to us.
+func closed(conn net.Conn) bool {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	return err != nil || raw.Control(func(uintptr) {}) != nil
+}
+
+// end waits for the gateway to return and closes the connections that keep it from doing so. It tells whether every
+// handler has ended. It is called once.
+func (r *requests) end(gateway <-chan struct{}) bool {
+	drain := time.NewTimer(drainTime)
+	defer drain.Stop()
+	select {
+	case <-gateway:
+	case <-drain.C:
+	}
+
+	r.mu.Lock()
+	r.over = true
+	r.settle()
+	for conn := range r.conns {
+		_ = conn.Close()
+	}
+	r.mu.Unlock()
+
+	end := time.NewTimer(endTime)
+	defer end.Stop()
+	for _, c := range []<-chan struct{}{r.idle, gateway} {
+		select {
+		case <-c:
+		case <-end.C:
+			return false
+		}
+	}
+	return true
+}
