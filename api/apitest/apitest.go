@@ -3,29 +3,22 @@
 package apitest
 
 import (
+	"bytes"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
-
-// Validation checks requests and responses against one OpenAPI document.
-type Validation struct{}
-
-// Validator reads and checks an OpenAPI 3 document (YAML or JSON); a bad document fails the test.
-func Validator(t testing.TB, document []byte) *Validation { panic("not built yet") }
-
-// Check fails the test when the response does not follow the document: an operation, status, header or body that it
-// does not describe. The request's parameters and body are checked as well when the response is a success.
-func (v *Validation) Check(t testing.TB, r *http.Request, requestBody []byte, resp *http.Response, responseBody []byte) {
-	t.Helper()
-	panic("not built yet")
-}
 
 // Scenario is one request and what is expected of its answer.
 type Scenario struct {
 	Name    string
-	Method  string
+	Method  string            // GET where empty
 	URL     string            // path and query, as sent
-	Headers map[string]string // "Host" sets the request's host
+	Headers map[string]string // "Host" sets the request's host; an empty value of User-Agent sends none
 	Body    string
 	Prepare func(t testing.TB, r *http.Request) // optional: a last change of the request, such as signing it
 
@@ -34,12 +27,91 @@ type Scenario struct {
 	WantBody        []string                                             // each a substring of the body
 	WantNotBody     []string                                             // each not a substring of the body
 	WantJSON        string                                               // optional: the whole body, compared as JSON
-	Check           func(t testing.TB, resp *http.Response, body []byte) // optional: further checks
-	OutsideDocument bool                                                 // the request is meant not to be described by the document: do not validate
+	Check           func(t testing.TB, resp *http.Response, body []byte) // optional: further checks; resp.Body is read already
+	OutsideDocument bool                                                 // the document does not describe this on purpose: do not validate
 }
 
-// Run plays the scenarios against h, each as a subtest, and validates every answer with v (nil: no validation).
+// Run plays the scenarios against h over real connections, one after the other, each as a subtest, and validates every
+// answer with v (nil: no validation). Redirects are answers, they are not followed.
 func Run(t *testing.T, h http.Handler, v *Validation, scenarios []Scenario) {
 	t.Helper()
-	panic("not built yet")
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	for _, s := range scenarios {
+		t.Run(s.Name, func(t *testing.T) { s.play(t, server, v) })
+	}
+}
+
+func (s Scenario) play(t *testing.T, server *httptest.Server, v *Validation) {
+	t.Helper()
+	require.NotZero(t, s.WantStatus, "the scenario says nothing of the status it wants")
+	r, err := http.NewRequestWithContext(t.Context(), s.Method, server.URL+s.URL, strings.NewReader(s.Body))
+	require.NoError(t, err)
+	for name, value := range s.Headers {
+		if strings.EqualFold(name, "Host") {
+			r.Host = value
+			continue
+		}
+		r.Header.Set(name, value)
+	}
+	if s.Prepare != nil {
+		s.Prepare(t, r)
+	}
+	sent := requestBody(t, r)
+	client := *server.Client()
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+
+	require.Equal(t, s.WantStatus, resp.StatusCode, "body: %s", body)
+	for name, want := range s.WantHeaders {
+		got := resp.Header.Values(name)
+		switch want {
+		case "":
+			require.Empty(t, got, "header %s", name)
+		case "*":
+			require.Len(t, got, 1, "header %s", name)
+			require.NotEmpty(t, got[0], "header %s", name)
+		default:
+			require.Equal(t, []string{want}, got, "header %s", name)
+		}
+	}
+	for _, want := range s.WantBody {
+		require.Contains(t, string(body), want)
+	}
+	for _, unwanted := range s.WantNotBody {
+		require.NotContains(t, string(body), unwanted)
+	}
+	if s.WantJSON != "" {
+		require.JSONEq(t, s.WantJSON, string(body))
+	}
+	if v != nil && !s.OutsideDocument {
+		v.Check(t, r, sent, resp, body)
+	}
+	if s.Check != nil {
+		s.Check(t, resp, body)
+	}
+}
+
+// requestBody gives the bytes that r will send, and leaves them in place.
+func requestBody(t *testing.T, r *http.Request) []byte {
+	t.Helper()
+	if r.GetBody == nil {
+		if r.Body == nil || r.Body == http.NoBody {
+			return nil
+		}
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return body
+	}
+	copied, err := r.GetBody()
+	require.NoError(t, err)
+	defer func() { _ = copied.Close() }()
+	body, err := io.ReadAll(copied)
+	require.NoError(t, err)
+	return body
 }
