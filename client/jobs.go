@@ -1,0 +1,143 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// The states of a JobDetail.
+const (
+	JobRunning   = "running"
+	JobSucceeded = "succeeded"
+	JobFailed    = "failed"
+	JobCancelled = "cancelled"
+)
+
+// JobDetail is a job as our own API shows it, whichever contract it was started through.
+type JobDetail struct {
+	ID         string          `json:"id"`   // a UUID
+	Kind       string          `json:"kind"` // such as "asset-import"
+	ProjectID  string          `json:"project_id"`
+	InstanceID string          `json:"instance_id"`
+	UserID     string          `json:"user_id"`
+	UserName   string          `json:"user_name"`
+	WorkflowID string          `json:"workflow_id"` // finds it in the Temporal UI
+	Subject    string          `json:"subject"`     // for an import the name of the uploaded file
+	State      string          `json:"state"`
+	Progress   float64         `json:"progress"`       // 0 to 1; 1 only when it has succeeded
+	Step       string          `json:"step,omitempty"` // what it does at the moment
+	Request    json.RawMessage `json:"request,omitempty"`
+	Result     json.RawMessage `json:"result,omitempty"`
+	Reasons    []Reason        `json:"reasons"`
+	CreatedAt  time.Time       `json:"created_at"`
+	EndedAt    *time.Time      `json:"ended_at,omitempty"`
+}
+
+// Ended tells whether the job has ended: the next one of its kind can start.
+func (j JobDetail) Ended() bool { return j.State != JobRunning }
+
+// ImportRequest is the Request of an import.
+type ImportRequest struct {
+	Mode                 string `json:"mode"`
+	Prefix               string `json:"prefix"`
+	OverwriteDataSources bool   `json:"overwrite_data_sources"`
+	PackageSHA256        string `json:"package_sha256"`
+	PackageSize          int64  `json:"package_size"` // bytes
+}
+
+// ImportResult is the Result of an import that succeeded.
+type ImportResult struct {
+	Created                int             `json:"created"`
+	NewVersions            int             `json:"new_versions"`
+	Unchanged              int             `json:"unchanged"`
+	DataSourcesCreated     int             `json:"data_sources_created"`
+	DataSourcesOverwritten int             `json:"data_sources_overwritten"`
+	DataSourcesKept        int             `json:"data_sources_kept"`
+	Assets                 []ImportedAsset `json:"assets"`
+}
+
+// ImportedAsset is what became of one asset of a package.
+type ImportedAsset struct {
+	ID            string `json:"id"`
+	Kind          string `json:"kind"`
+	Name          string `json:"name"`
+	VersionNumber int    `json:"version_number"`
+	Action        string `json:"action"` // "create", "new_version" or "unchanged"
+}
+
+// JobFilter says which jobs of the project are listed. Empty fields leave out nothing.
+type JobFilter struct {
+	InstanceID string
+	UserID     string
+	Kind       string
+	State      string
+	Limit      int    // of a page; 0 for the service's default of 50, at most 500
+	Cursor     string // NextCursor of the page before
+}
+
+// JobPage is one page of jobs, newest first.
+type JobPage struct {
+	Jobs       []JobDetail `json:"jobs"`
+	NextCursor string      `json:"next_cursor,omitempty"` // empty on the last page
+}
+
+// ShowJob asks for a job, in whichever instance it is.
+func (c *Client) ShowJob(ctx context.Context, id string) (JobDetail, error) {
+	id, err := CanonicalJobID(id)
+	if err != nil {
+		return JobDetail{}, err
+	}
+	var job JobDetail
+	err = c.get(ctx, "ask for job "+id, path("api", "v1", "jobs", id), nil, &job)
+	return job, err
+}
+
+// WatchJob does what WaitJob does, with our own API: the job's step is known, and the instance need not be.
+func (c *Client) WatchJob(ctx context.Context, id string, report func(JobDetail)) (JobDetail, error) {
+	return wait(ctx, c,
+		func(ctx context.Context) (JobDetail, error) { return c.ShowJob(ctx, id) },
+		JobDetail.Ended,
+		func(j *JobDetail) *float64 { return &j.Progress },
+		report)
+}
+
+// ListJobs lists jobs of the project.
+func (c *Client) ListJobs(ctx context.Context, f JobFilter) (JobPage, error) {
+	query := url.Values{}
+	set(query, "instance_id", f.InstanceID)
+	set(query, "user_id", f.UserID)
+	set(query, "kind", f.Kind)
+	set(query, "state", f.State)
+	setPage(query, f.Limit, f.Cursor)
+	var page JobPage
+	err := c.get(ctx, "list jobs", path("api", "v1", "projects", c.cfg.ProjectID, "jobs"), query, &page)
+	return page, err
+}
+
+// CancelJob asks a running job to stop and clean up. It returns when the request is durable; the job ends a moment
+// later, as cancelled, or as succeeded when it was too late. An ended job is refused with the code "job.ended".
+func (c *Client) CancelJob(ctx context.Context, id string) (JobDetail, error) {
+	id, err := CanonicalJobID(id)
+	if err != nil {
+		return JobDetail{}, err
+	}
+	var job JobDetail
+	_, err = c.post(ctx, "cancel job "+id, path("api", "v1", "jobs", id, "cancel"), nil, nil, &job, false)
+	return job, err
+}
+
+func set(query url.Values, name, value string) {
+	if value != "" {
+		query.Set(name, value)
+	}
+}
+
+func setPage(query url.Values, limit int, cursor string) {
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	set(query, "cursor", cursor)
+}
