@@ -1,17 +1,69 @@
 // Package api is the HTTP edge: it puts the contract packages together to one handler and serves it.
+//
+// Each contract is a package with its OpenAPI document, the server's types generated from it, its handlers, and one
+// place that turns faults into the contract's statuses, codes and bodies. What they share is in package middleware.
 package api
 
 import (
-	"context"
 	"log/slog"
-	"net"
 	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"assetflow/api/iam"
+	"assetflow/api/middleware"
+	"assetflow/api/native"
+	"assetflow/api/openapi"
+	"assetflow/api/roma"
 )
 
-// New assembles the handler of all contracts.
-func New(opts Options) http.Handler { panic("not built yet") }
+// The paths that need no authentication and are asked for all the time.
+const (
+	pathAlive = "/healthz"
+	pathReady = "/readyz"
+)
 
-// Serve answers requests on ln until ctx ends, then drains.
-func Serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Logger) error {
-	panic("not built yet")
+// New assembles the handler of all contracts. The result is an http.Handler of its own and needs nothing of Serve, but
+// only a real connection has deadlines that end slow clients.
+func New(opts Options) http.Handler {
+	opts = opts.withDefaults()
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false // a redirected POST loses its signature, if not its body
+	r.UseEscapedPath = true         // see middleware.UnescapeParams
+	r.UnescapePathValues = false
+	r.ContextWithFallback = true
+	r.MaxMultipartMemory = 0 // nothing here parses a form into memory
+
+	forms := middleware.NewForms(native.WriteError).Add("/v2/", roma.WriteError).Add("/v3/", iam.WriteError)
+	r.Use(
+		middleware.RequestID,
+		middleware.AccessLog(opts.Logger, pathAlive, pathReady),
+		middleware.Recovery(opts.Logger, forms),
+		middleware.LimitHeaders(forms),
+		middleware.UnescapeParams,
+	)
+	r.NoRoute(forms.NoRoute)
+	r.NoMethod(forms.NoMethod)
+
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.Handle(method, pathAlive, alive)
+		r.Handle(method, pathReady, ready(opts.Ready, opts.Logger))
+	}
+	openapi.Register(r, opts.Version, opts.Region,
+		openapi.Document{Name: "iam", Title: "Identity service: tokens", YAML: iam.Document()},
+		openapi.Document{Name: "native", Title: "Assetflow", YAML: native.Document()},
+		openapi.Document{Name: "roma", Title: "ROMA Connect asset management", YAML: roma.Document()},
+	)
+	iam.Register(r, opts.Auth)
+	roma.Register(r, roma.Options{
+		Auth: opts.Auth, Jobs: opts.Jobs, Instances: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,
+		MaxUploadBytes: opts.MaxUploadBytes,
+	})
+	native.Register(r, native.Options{Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog})
+
+	pace := middleware.DefaultPace()
+	pace.Window = opts.StallTimeout
+	return middleware.SlowClients(r, pace)
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"assetflow/auth"
 	"assetflow/catalog"
@@ -13,6 +14,9 @@ import (
 // DefaultMaxUploadBytes is the largest package an upload may carry where Options says nothing: 5 GiB.
 const DefaultMaxUploadBytes int64 = 5 << 30
 
+// DefaultStallTimeout is how long a client may move next to nothing where Options says nothing.
+const DefaultStallTimeout = 30 * time.Second
+
 // Options are what the API is made of. Auth, Jobs, Catalog and Storage are required.
 type Options struct {
 	Auth    *auth.Service
@@ -21,11 +25,28 @@ type Options struct {
 	Storage *storage.Store
 	Logger  *slog.Logger // slog.Default where nil
 
-	MaxUploadBytes int64  // of one package, in bytes; DefaultMaxUploadBytes where 0
-	Region         string // the region's name, shown in the index of /openapi
-	Version        string // the program's version, shown in the index of /openapi
+	MaxUploadBytes int64 // of one package, in bytes; DefaultMaxUploadBytes where 0
+	// StallTimeout is how long a client may move next to nothing, in an upload or a download, before its connection is
+	// ended; DefaultStallTimeout where 0. A slow but moving transfer may take as long as it likes.
+	StallTimeout time.Duration
+
+	Region  string // the region's name, shown in the index of /openapi
+	Version string // the program's version, shown in the index of /openapi
 
 	// Ready are the checks of /readyz by the name of the dependency, such as "temporal", "s3" and "database".
 	// Each gets a context that ends after 2 s.
 	Ready map[string]func(context.Context) error
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.MaxUploadBytes == 0 {
+		o.MaxUploadBytes = DefaultMaxUploadBytes
+	}
+	if o.StallTimeout == 0 {
+		o.StallTimeout = DefaultStallTimeout
+	}
+	return o
 }

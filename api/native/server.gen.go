@@ -345,7 +345,7 @@ type ListJobsParams struct {
 	UserID *JobUser       `form:"user_id,omitempty" json:"user_id,omitempty"`
 	Kind   *JobKindFilter `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// State Only jobs in this state. A job counts as running until the next one of its kind can start.
+	// State Only jobs in this state.
 	State *JobStateFilter `form:"state,omitempty" json:"state,omitempty"`
 }
 
@@ -380,7 +380,7 @@ type ListProjectJobsParams struct {
 	UserID *JobUser       `form:"user_id,omitempty" json:"user_id,omitempty"`
 	Kind   *JobKindFilter `form:"kind,omitempty" json:"kind,omitempty"`
 
-	// State Only jobs in this state. A job counts as running until the next one of its kind can start.
+	// State Only jobs in this state.
 	State *JobStateFilter `form:"state,omitempty" json:"state,omitempty"`
 }
 

@@ -1,0 +1,161 @@
+package middleware
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"assetflow/fault"
+)
+
+// Pace bounds how slowly a client may send or take bytes. Only the time spent waiting for the client counts, so a
+// slow but moving upload of any size goes on, and a slow store of ours is not held against it.
+type Pace struct {
+	Window   time.Duration // in every window, at least MinBytes must come in, or 64 KiB of an answer go out
+	MinBytes int64
+
+	// What is read of a body that nobody wants after the answer is sent. A client that sends everything before it
+	// reads the answer would otherwise find its connection reset, and the answer gone.
+	LingerBytes int64
+	LingerTime  time.Duration
+}
+
+// DefaultPace demands about half a KiB per second.
+func DefaultPace() Pace {
+	return Pace{Window: 30 * time.Second, MinBytes: 16 << 10, LingerBytes: 16 << 20, LingerTime: 2 * time.Second}
+}
+
+// keepAliveBytes is how much unread body the server may swallow to keep a connection for the next request.
+const keepAliveBytes = 64 << 10
+
+// writePiece is how much of an answer the client must take in one window.
+const writePiece = 64 << 10
+
+// SlowClients ends requests whose client moves fewer bytes than pace demands: reading the body then fails with a fault
+// (Invalid, CodeBodyStalled), writing the answer fails. It also ends connections whose request body was not wanted.
+func SlowClients(next http.Handler, pace Pace) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pw := &pacedWriter{ResponseWriter: w, ctrl: http.NewResponseController(w), pace: pace}
+		// A copy: from the Body of its own request the server learns whether "100 Continue" was ever sent.
+		r = r.WithContext(r.Context())
+		if hasBody(r) {
+			pw.body = &pacedBody{
+				ReadCloser: r.Body, ctrl: pw.ctrl, pace: pace, left: pace.Window, size: r.ContentLength,
+				onRequest: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
+			}
+			r.Body = pw.body
+			// Also for a body that only the server itself will read, to keep the connection.
+			_ = pw.ctrl.SetReadDeadline(time.Now().Add(pace.Window))
+		}
+		next.ServeHTTP(pw, r)
+		pw.finish()
+	})
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+type pacedBody struct {
+	io.ReadCloser
+	ctrl      *http.ResponseController
+	pace      Pace
+	size      int64         // declared; -1 when not
+	consumed  int64         //
+	moved     int64         // in this window
+	left      time.Duration // of this window
+	onRequest bool          // the client waits for "100 Continue", which the first read sends
+	err       error
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	start := time.Now()
+	_ = b.ctrl.SetReadDeadline(start.Add(b.left))
+	n, err := b.ReadCloser.Read(p)
+	b.consumed += int64(n)
+	b.moved += int64(n)
+	if b.left -= time.Since(start); b.moved >= b.pace.MinBytes {
+		b.left, b.moved = b.pace.Window, 0
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fault.New(fault.Invalid, CodeBodyStalled,
+			"The request's body came too slowly: at least %d bytes are expected every %s.", b.pace.MinBytes, b.pace.Window).Wrap(err)
+	}
+	b.err = err
+	return n, err
+}
+
+// unwanted reports whether more is unread than is worth reading for the sake of the connection.
+func (b *pacedBody) unwanted() bool {
+	if b.err != nil {
+		return b.err != io.EOF //nolint:errorlint // the end of a body is this very value
+	}
+	return b.size < 0 || b.size-b.consumed > keepAliveBytes
+}
+
+type pacedWriter struct {
+	http.ResponseWriter
+	ctrl    *http.ResponseController
+	pace    Pace
+	body    *pacedBody // nil for a request without
+	started bool
+	closing bool
+}
+
+// Unwrap lets http.ResponseController through to the connection.
+func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *pacedWriter) WriteHeader(code int) {
+	if code >= http.StatusOK && !w.started {
+		w.started = true
+		if w.body != nil && w.body.unwanted() {
+			// Said beforehand, or the server would first read on to see whether the body ends soon.
+			w.closing = true
+			w.Header().Set("Connection", "close")
+		}
+		w.extend()
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *pacedWriter) Write(p []byte) (int, error) {
+	if !w.started {
+		w.WriteHeader(http.StatusOK)
+	}
+	written := 0
+	for {
+		// In pieces: a large answer to a slow client takes longer than one window.
+		piece := p[written:min(len(p), written+writePiece)]
+		w.extend()
+		n, err := w.ResponseWriter.Write(piece)
+		if written += n; err != nil || written == len(p) {
+			return written, err
+		}
+	}
+}
+
+// Flush sends what is buffered.
+func (w *pacedWriter) Flush() {
+	w.extend()
+	_ = w.ctrl.Flush()
+}
+
+func (w *pacedWriter) extend() { _ = w.ctrl.SetWriteDeadline(time.Now().Add(w.pace.Window)) }
+
+// finish lets the client see the answer to a request whose body was not read.
+func (w *pacedWriter) finish() {
+	w.extend() // the server still sends what is buffered
+	if !w.closing || w.body.err != nil {
+		return
+	}
+	_ = w.ctrl.Flush()
+	if w.body.onRequest && w.body.consumed == 0 {
+		return // nothing was asked for, nothing comes
+	}
+	_ = w.ctrl.SetReadDeadline(time.Now().Add(w.pace.LingerTime))
+	_, _ = io.CopyN(io.Discard, w.body.ReadCloser, w.pace.LingerBytes)
+}

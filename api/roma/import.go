@@ -1,0 +1,134 @@
+package roma
+
+import (
+	"context"
+	"mime"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"assetflow/api/middleware"
+	"assetflow/auth"
+	"assetflow/catalog"
+	"assetflow/fault"
+	"assetflow/jobs"
+	"assetflow/storage"
+)
+
+// maxPrefix leaves one character of an asset's name, which has at most 64.
+const maxPrefix = 63
+
+// formBytes is what a form may take beside the package in it: boundaries and the part's headers.
+const formBytes = 64 << 10
+
+func (s *server) maxBody() int64 { return s.MaxUploadBytes + formBytes }
+
+// checkImport refuses what can be seen of an import before its body is read.
+func (s *server) checkImport(c *gin.Context) {
+	if c.FullPath() != routeImport {
+		return
+	}
+	if err := checkImportQuery(c.Request.URL.RawQuery); err != nil {
+		WriteError(c, err)
+		return
+	}
+	if c.Request.ContentLength == 0 {
+		WriteError(c, noBody())
+		return
+	}
+	kind, params, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
+		WriteError(c, fault.New(fault.Invalid, codeBody,
+			"The request's body must be of the type multipart/form-data, with a boundary.").Wrap(err))
+		return
+	}
+	if c.Request.ContentLength > s.maxBody() {
+		WriteError(c, middleware.BodyTooLarge(s.MaxUploadBytes))
+		return
+	}
+	c.Request.Body = newUpload(c.Request.Body)
+}
+
+func noBody() *fault.Error {
+	return fault.New(fault.Invalid, codeNoBody, "The request has no body: send the package as multipart/form-data.")
+}
+
+// checkImportQuery refuses unknown values of known parameters, and repeated ones. Unknown parameters are ignored.
+func checkImportQuery(raw string) error {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return fault.New(fault.Invalid, codeParameter, "The query is not properly encoded.").Wrap(err)
+	}
+	for _, name := range []string{"type", "prefix", "datasource_overwrite"} {
+		if len(query[name]) > 1 {
+			return fault.New(fault.Invalid, codeParameter, "The parameter %s is given more than once.", name)
+		}
+	}
+	if query.Has("type") && !ImportAssetParamsType(query.Get("type")).Valid() {
+		return fault.New(fault.Invalid, codeParameter, "The parameter type must be AddNew or Merge.")
+	}
+	if query.Has("datasource_overwrite") && !ImportAssetParamsDatasourceOverwrite(query.Get("datasource_overwrite")).Valid() {
+		return fault.New(fault.Invalid, codeParameter, "The parameter datasource_overwrite must be true or false.")
+	}
+	return checkPrefix(query.Get("prefix"))
+}
+
+// checkPrefix asks of a prefix what the package format asks of the names it goes in front of.
+func checkPrefix(prefix string) error {
+	if utf8.RuneCountInString(prefix) > maxPrefix {
+		return fault.New(fault.Invalid, codeParameter, "The parameter prefix has more than %d characters.", maxPrefix)
+	}
+	for _, r := range prefix {
+		// Of all blanks, only the plain one is printable.
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return fault.New(fault.Invalid, codeParameter, "The parameter prefix contains a character that cannot be printed.")
+		}
+	}
+	if strings.HasPrefix(prefix, " ") {
+		return fault.New(fault.Invalid, codeParameter, "The parameter prefix begins with a blank.")
+	}
+	return nil
+}
+
+// ImportAsset streams the package into staging and starts its import.
+func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObject) (ImportAssetResponseObject, error) {
+	body := ctx.(*gin.Context).Request.Body.(*upload) // checkImport put it there
+	ctx = middleware.Context(ctx)
+	p, _ := auth.PrincipalFrom(ctx)
+	// Cheap, and saves a transfer that is in vain. The start decides.
+	if err := s.Jobs.CheckFree(ctx, catalog.AssetImport, request.ProjectID, p.UserID); err != nil {
+		return nil, err
+	}
+	sub := jobs.ImportSubmission{
+		JobID: jobs.NewID(), ProjectID: request.ProjectID, InstanceID: request.InstanceID,
+		UserID: p.UserID, UserName: p.UserName, Mode: string(AddNew),
+	}
+	if request.Params.Type != nil {
+		sub.Mode = string(*request.Params.Type)
+	}
+	if request.Params.Prefix != nil {
+		sub.Prefix = *request.Params.Prefix
+	}
+	if request.Params.DatasourceOverwrite != nil {
+		sub.OverwriteDataSources = *request.Params.DatasourceOverwrite == True
+	}
+	var err error
+	if sub.FileName, sub.Staged, err = s.receive(ctx, request.Body, body, storage.StagingKey(sub.ProjectID, sub.JobID)); err != nil {
+		return nil, err
+	}
+	job, err := s.Jobs.StartImport(ctx, sub)
+	if err != nil {
+		// Where the job service is away, the job may run all the same, and the package is its own.
+		if fault.KindOf(err) != fault.Unavailable {
+			s.discard(ctx, sub.Staged.Key)
+		}
+		return nil, err
+	}
+	return ImportAsset200JSONResponse{
+		Headers: ImportAsset200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)},
+		Body:    JobStarted{JobID: formatJobID(job.ID)},
+	}, nil
+}
