@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"assetflow/activities"
@@ -27,6 +28,8 @@ type Options struct {
 	StopTimeout time.Duration
 	// Parallel is how many steps run at the same time; 0 stands for 16. It bounds the worker's memory.
 	Parallel int
+	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // Worker polls the task queues of this service.
@@ -57,6 +60,7 @@ func New(c client.Client, opts Options) *Worker {
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
+		Interceptors:                       opts.Interceptors,
 	})
 	RegisterWorkflows(w)
 	w.RegisterActivity(&activities.Import{
