@@ -3,31 +3,62 @@ package catalog
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"assetflow/fault"
 )
 
 // Catalog is the open database. Its methods may be called by many goroutines at once.
 type Catalog struct {
-	logger *slog.Logger
+	logger   *slog.Logger
+	database database
+	reader   *bun.DB // for statements that only read; on SQLite a pool of connections that cannot write
+	writer   *bun.DB // for everything else; on SQLite one connection, so writers wait for each other in the process
+
+	// failpoint is called inside a commit with the name of the step just done; tests make it fail there.
+	failpoint func(step string) error
 }
 
 // Open opens the database at url: "sqlite:<path of a file>" (made when missing, its folder too) or "postgres://…". It
-// does not migrate. A nil logger discards.
+// does not migrate. A nil logger discards. Invalid "catalog.bad_url", Unavailable "catalog.unavailable".
 func Open(ctx context.Context, url string, logger *slog.Logger) (*Catalog, error) {
-	panic("not built yet")
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Catalog{logger: logger, failpoint: func(string) error { return nil }}
+	path, isSQLite := strings.CutPrefix(url, "sqlite:")
+	var err error
+	switch {
+	case isSQLite:
+		err = c.openSQLite(ctx, path)
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		err = c.openPostgres(ctx, url)
+	default:
+		// The URL may carry a password, so it is not repeated.
+		err = fault.New(fault.Invalid, "catalog.bad_url", `the database URL must start with "sqlite:" or "postgres://"`)
+	}
+	if err != nil {
+		return nil, errors.Join(failed(ctx, "open the database", err), c.Close())
+	}
+	return c, nil
 }
 
-// Migrate brings the schema up to this program's. It may run in several processes at once, and again: one does the
-// work, the others wait and find it done.
-func (c *Catalog) Migrate(ctx context.Context) error { panic("not built yet") }
-
-// Ping reports whether the database answers and has a schema this program can work with.
-func (c *Catalog) Ping(ctx context.Context) error { panic("not built yet") }
-
-// Close closes the database.
-func (c *Catalog) Close() error { panic("not built yet") }
+// Close closes the database. Calls still under way fail.
+func (c *Catalog) Close() error {
+	var errs []error
+	if c.reader != nil && c.reader != c.writer {
+		errs = append(errs, c.reader.Close())
+	}
+	if c.writer != nil { // last, so that SQLite folds its write-ahead log into the file
+		errs = append(errs, c.writer.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // NewID makes an id for a job, an asset or an instance: a UUIDv7 in its canonical form, so ids sort by their time.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -66,6 +66,8 @@ const (
 const (
 	ReasonNameTaken        = "name_taken"        // AddNew, and the instance has an asset of that kind and name
 	ReasonUnknownReference = "unknown_reference" // a task uses an application that is neither in the package nor in the instance
+	// ReasonDataSourceDiffers is for two assets of a package that bring different data sources of one name.
+	ReasonDataSourceDiffers = "data_source_differs"
 )
 
 // ImportPlan is what an import would do at the moment it was made.

@@ -1,0 +1,239 @@
+package catalog
+
+import (
+	"context"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"assetflow/fault"
+)
+
+type assetRow struct {
+	bun.BaseModel `bun:"table:assets,alias:a"`
+
+	ID            string `bun:"id,pk"`
+	ProjectID     string `bun:"project_id"`
+	InstanceID    string `bun:"instance_id,nullzero"`
+	Kind          string `bun:"kind"`
+	Name          string `bun:"name"`
+	VersionNumber int    `bun:"version_number"`
+	CreatedAt     stamp  `bun:"created_at"`
+}
+
+type versionRow struct {
+	bun.BaseModel `bun:"table:asset_versions,alias:v"`
+
+	AssetID     string `bun:"asset_id,pk"`
+	Number      int    `bun:"number,pk"`
+	Label       string `bun:"label"`
+	SourceID    string `bun:"source_id"`
+	Description string `bun:"description"`
+	Definition  string `bun:"definition,nullzero"` // JSON
+	Digest      string `bun:"digest"`
+	CreatedBy   string `bun:"created_by"`
+	JobID       string `bun:"job_id"`
+	CreatedAt   stamp  `bun:"created_at"`
+}
+
+type fileRow struct {
+	bun.BaseModel `bun:"table:version_files,alias:f"`
+
+	AssetID       string `bun:"asset_id,pk"`
+	VersionNumber int    `bun:"version_number,pk"`
+	Path          string `bun:"path,pk"`
+	SHA256        string `bun:"sha256"`
+	Size          int64  `bun:"size"`
+}
+
+// applicationUseRow says that a version of a task uses an application.
+type applicationUseRow struct {
+	bun.BaseModel `bun:"table:version_applications,alias:va"`
+
+	AssetID       string `bun:"asset_id,pk"`
+	VersionNumber int    `bun:"version_number,pk"`
+	ApplicationID string `bun:"application_id,pk"`
+}
+
+// dataSourceUseRow says that a version of an asset uses a data source.
+type dataSourceUseRow struct {
+	bun.BaseModel `bun:"table:version_data_sources,alias:vd"`
+
+	AssetID       string `bun:"asset_id,pk"`
+	VersionNumber int    `bun:"version_number,pk"`
+	DataSourceID  string `bun:"data_source_id,pk"`
+}
+
+type dataSourceRow struct {
+	bun.BaseModel `bun:"table:data_sources,alias:s"`
+
+	ID          string `bun:"id,pk"`
+	ProjectID   string `bun:"project_id"`
+	InstanceID  string `bun:"instance_id"`
+	Name        string `bun:"name"`
+	Type        string `bun:"type"`
+	Description string `bun:"description"`
+	Settings    string `bun:"settings,nullzero"` // JSON
+	CreatedAt   stamp  `bun:"created_at"`
+	UpdatedAt   stamp  `bun:"updated_at"`
+	JobID       string `bun:"job_id"`
+}
+
+func (r dataSourceRow) dataSource() DataSource {
+	return DataSource{
+		ID: r.ID, ProjectID: r.ProjectID, InstanceID: r.InstanceID, Name: r.Name, Type: r.Type, Description: r.Description,
+		Settings: rawJSON(r.Settings), CreatedAt: r.CreatedAt.at, UpdatedAt: r.UpdatedAt.at, JobID: r.JobID,
+	}
+}
+
+func dataSourcesOf(rows []dataSourceRow) []DataSource {
+	sources := make([]DataSource, len(rows))
+	for i, r := range rows {
+		sources[i] = r.dataSource()
+	}
+	return sources
+}
+
+// currentRow is an asset joined with its current version.
+type currentRow struct {
+	bun.BaseModel `bun:"table:assets,alias:a"`
+
+	ID            string `bun:"id"`
+	ProjectID     string `bun:"project_id"`
+	InstanceID    string `bun:"instance_id"`
+	Kind          string `bun:"kind"`
+	Name          string `bun:"name"`
+	VersionNumber int    `bun:"version_number"`
+	CreatedAt     stamp  `bun:"created_at"`
+
+	Label       string `bun:"label,scanonly"`
+	SourceID    string `bun:"source_id,scanonly"`
+	Description string `bun:"description,scanonly"`
+	Definition  string `bun:"definition,scanonly"`
+	Digest      string `bun:"digest,scanonly"`
+	UpdatedBy   string `bun:"updated_by,scanonly"`
+	JobID       string `bun:"job_id,scanonly"`
+	UpdatedAt   stamp  `bun:"updated_at,scanonly"`
+}
+
+func (r currentRow) asset() Asset {
+	return Asset{
+		ID: r.ID, ProjectID: r.ProjectID, InstanceID: r.InstanceID, Kind: AssetKind(r.Kind), Name: r.Name, Description: r.Description,
+		VersionNumber: r.VersionNumber, VersionLabel: r.Label, Digest: r.Digest, UpdatedBy: r.UpdatedBy, JobID: r.JobID,
+		CreatedAt: r.CreatedAt.at, UpdatedAt: r.UpdatedAt.at,
+	}
+}
+
+// selectCurrent selects the living assets of an instance with their current versions, without the definitions.
+func selectCurrent(db bun.IDB, rows any, projectID, instanceID string) *bun.SelectQuery {
+	return db.NewSelect().Model(rows).
+		ColumnExpr("?TableColumns, v.label, v.source_id, v.description, v.digest, v.created_by AS updated_by, v.job_id, v.created_at AS updated_at").
+		Join("JOIN asset_versions AS v ON v.asset_id = a.id AND v.number = a.version_number").
+		Where("a.instance_id = ?", instanceID).Where("a.project_id = ?", projectID).Where("a.deleted_at IS NULL")
+}
+
+// ListAssets gives a page of an instance's assets by kind and name, and the cursor of the next page (empty at the end).
+// Assets that arrive meanwhile never shift a page. Invalid "catalog.bad_cursor".
+func (c *Catalog) ListAssets(ctx context.Context, filter AssetFilter) (assets []Asset, next string, err error) {
+	limit := pageSize(filter.Limit)
+	var rows []currentRow
+	q := selectCurrent(c.reader, &rows, filter.ProjectID, filter.InstanceID)
+	if filter.Kind != "" {
+		q = q.Where("a.kind = ?", string(filter.Kind))
+	}
+	if filter.Name != "" {
+		q = q.Where("a.name = ?", filter.Name)
+	}
+	if filter.NameContains != "" {
+		q = q.Where(`lower(a.name) LIKE ? ESCAPE '!'`, "%"+escapeLike(lowerASCII(filter.NameContains))+"%")
+	}
+	if filter.Cursor != "" {
+		key, err := decodeCursor(filter.Cursor, 2)
+		if err != nil {
+			return nil, "", err
+		}
+		q = q.Where("(a.kind, a.name) > (?, ?)", key[0], key[1])
+	}
+	// One row more than asked for tells whether there is a next page.
+	if err := q.Order("a.kind", "a.name").Limit(limit + 1).Scan(ctx); err != nil {
+		return nil, "", failed(ctx, "list the assets", err)
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = encodeCursor(rows[limit-1].Kind, rows[limit-1].Name)
+	}
+	assets = make([]Asset, len(rows))
+	for i, r := range rows {
+		assets[i] = r.asset()
+	}
+	return assets, next, nil
+}
+
+// lowerASCII folds what SQL's lower folds in both databases: ASCII letters alone.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+var escapeLike = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace
+
+func noAsset() error {
+	return fault.New(fault.NotFound, "catalog.asset_not_found", "the instance has no such asset")
+}
+
+// Asset gives one asset with its content. NotFound "catalog.asset_not_found".
+func (c *Catalog) Asset(ctx context.Context, projectID, instanceID, assetID string) (AssetDetail, error) {
+	var detail AssetDetail
+	err := c.read(ctx, "read the asset", func(tx bun.Tx) error {
+		var row currentRow
+		err := selectCurrent(tx, &row, projectID, instanceID).ColumnExpr("v.definition").Where("a.id = ?", assetID).Scan(ctx)
+		if err != nil {
+			return orAbsent(err, noAsset())
+		}
+		detail = AssetDetail{Asset: row.asset(), SourceID: row.SourceID, Definition: rawJSON(row.Definition)}
+		return readContent(ctx, tx, &detail)
+	})
+	return detail, err
+}
+
+// readContent fills in what hangs on the asset's current version.
+func readContent(ctx context.Context, tx bun.Tx, detail *AssetDetail) error {
+	id, number := detail.ID, detail.VersionNumber
+	err := tx.NewSelect().Model((*applicationUseRow)(nil)).ColumnExpr("a.id, a.name").Join("JOIN assets AS a ON a.id = va.application_id").
+		Where("va.asset_id = ?", id).Where("va.version_number = ?", number).Order("a.name").Scan(ctx, &detail.Applications)
+	if err != nil {
+		return err
+	}
+	var sources []dataSourceRow
+	err = tx.NewSelect().Model(&sources).Join("JOIN version_data_sources AS vd ON vd.data_source_id = s.id").
+		Where("vd.asset_id = ?", id).Where("vd.version_number = ?", number).Order("s.name").Scan(ctx)
+	if err != nil {
+		return err
+	}
+	detail.DataSources = dataSourcesOf(sources)
+	var files []fileRow
+	err = tx.NewSelect().Model(&files).Column("path", "sha256", "size").
+		Where("f.asset_id = ?", id).Where("f.version_number = ?", number).Order("f.path").Scan(ctx)
+	if err != nil {
+		return err
+	}
+	detail.Files = make([]File, len(files))
+	for i, f := range files {
+		detail.Files[i] = File{Path: f.Path, SHA256: f.SHA256, Size: f.Size}
+	}
+	return nil
+}
+
+// ListDataSources gives an instance's data sources by name.
+func (c *Catalog) ListDataSources(ctx context.Context, projectID, instanceID string) ([]DataSource, error) {
+	var rows []dataSourceRow
+	err := c.reader.NewSelect().Model(&rows).Where("s.instance_id = ?", instanceID).Where("s.project_id = ?", projectID).Order("s.name").Scan(ctx)
+	if err != nil {
+		return nil, failed(ctx, "list the data sources", err)
+	}
+	return dataSourcesOf(rows), nil
+}
