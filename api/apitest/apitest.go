@@ -4,9 +4,13 @@ package apitest
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -66,34 +70,53 @@ func (s Scenario) play(t *testing.T, server *httptest.Server, v *Validation) {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 
-	require.Equal(t, s.WantStatus, resp.StatusCode, "body: %s", body)
-	for name, want := range s.WantHeaders {
-		got := resp.Header.Values(name)
-		switch want {
-		case "":
-			require.Empty(t, got, "header %s", name)
-		case "*":
-			require.Len(t, got, 1, "header %s", name)
-			require.NotEmpty(t, got[0], "header %s", name)
-		default:
-			require.Equal(t, []string{want}, got, "header %s", name)
-		}
-	}
-	for _, want := range s.WantBody {
-		require.Contains(t, string(body), want)
-	}
-	for _, unwanted := range s.WantNotBody {
-		require.NotContains(t, string(body), unwanted)
-	}
-	if s.WantJSON != "" {
-		require.JSONEq(t, s.WantJSON, string(body))
-	}
+	require.NoError(t, s.compare(resp, body))
 	if v != nil && !s.OutsideDocument {
 		v.Check(t, r, sent, resp, body)
 	}
 	if s.Check != nil {
 		s.Check(t, resp, body)
 	}
+}
+
+// compare says what of the answer is not as wanted.
+func (s Scenario) compare(resp *http.Response, body []byte) error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if resp.StatusCode != s.WantStatus {
+		problem("status %d instead of %d", resp.StatusCode, s.WantStatus)
+	}
+	for name, want := range s.WantHeaders {
+		switch got := resp.Header.Values(name); {
+		case want == "" && len(got) == 0:
+		case want == "*" && len(got) == 1 && got[0] != "":
+		case want != "" && len(got) == 1 && got[0] == want:
+		default:
+			problem("header %s is %q instead of %q", name, got, want)
+		}
+	}
+	for _, want := range s.WantBody {
+		if !strings.Contains(string(body), want) {
+			problem("the body does not contain %s", want)
+		}
+	}
+	for _, unwanted := range s.WantNotBody {
+		if strings.Contains(string(body), unwanted) {
+			problem("the body contains %s", unwanted)
+		}
+	}
+	if s.WantJSON != "" && !equalJSON(s.WantJSON, string(body)) {
+		problem("the body is not, as JSON, %s", s.WantJSON)
+	}
+	if len(problems) > 0 {
+		problem("the answer: %s\n%s", resp.Status, body)
+	}
+	return errors.Join(problems...)
+}
+
+func equalJSON(a, b string) bool {
+	var x, y any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
 
 // requestBody gives the bytes that r will send, and leaves them in place.
