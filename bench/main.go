@@ -1,0 +1,94 @@
+// Command bench prints the figures of docs/benchmarks.md: how the service compares, in one run on one machine, with
+// the same work done bare. Ratios travel between machines; times do not.
+//
+//	go run ./bench            everything, about 10 minutes
+//	go run ./bench -only small,upload
+//	go run ./bench -quick     a tenth of the sizes, to see that it works
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// sizes says how much each figure moves.
+type sizes struct {
+	imports     map[int]int // users -> imports in all
+	users       []int
+	uploadBytes int64
+	uploads     int
+	largeBytes  int64
+	largeAssets int
+}
+
+var (
+	full = sizes{
+		users: []int{1, 16, 64}, imports: map[int]int{1: 60, 16: 320, 64: 640},
+		uploadBytes: 1 << 30, uploads: 5, largeBytes: 2 << 30, largeAssets: 100,
+	}
+	quick = sizes{
+		users: []int{1, 16, 64}, imports: map[int]int{1: 10, 16: 64, 64: 128},
+		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100,
+	}
+)
+
+// figure is one benchmark: it prints its table.
+type figure struct {
+	name string
+	run  func(ctx context.Context, s *stack, z sizes, out io.Writer) error
+}
+
+var figures = []figure{
+	{"small", benchSmall},
+	{"upload", benchUpload},
+	{"large", benchLarge},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // the deferred stop has been called
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	small := flags.Bool("quick", false, "a tenth of the sizes")
+	only := flags.String("only", "", "figures to print, comma separated: small, upload, large")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	z := full
+	if *small {
+		z = quick
+	}
+	wanted := strings.Split(*only, ",")
+	for _, f := range figures {
+		if *only != "" && !slices.Contains(wanted, f.name) {
+			continue
+		}
+		// Each figure has a process of its own, so that the memory of one is not counted in the next.
+		s, err := startStack(ctx)
+		if err != nil {
+			return err
+		}
+		err = f.run(ctx, s, z, out)
+		if stopErr := s.stop(); err == nil {
+			err = stopErr
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+	"golang.org/x/sync/errgroup"
+
+	assetclient "assetflow/client"
+	"assetflow/workflows"
+)
+
+// smallBytes and smallAssets make the small package: enough to be real, too little to measure a disk.
+const (
+	smallBytes  = 64 << 10
+	smallAssets = 5
+)
+
+const bareQueue = "bench-bare"
+
+// bare is a workflow with as many steps as an import has, none of which does anything.
+func bare(ctx workflow.Context) error {
+	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
+	for range workflows.ImportSteps {
+		if err := workflow.ExecuteActivity(ctx, "Nothing").Get(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nothing(context.Context) error { return nil }
+
+// pollEvery is how often a caller asks whether its job has ended: the more callers, the less often, so that the
+// questions do not become the load. Both sides of a comparison ask equally often.
+func pollEvery(users int) time.Duration { return time.Duration(8+2*users) * time.Millisecond }
+
+// benchSmall compares imports of a small package with bare workflows on the same server.
+func benchSmall(ctx context.Context, s *stack, z sizes, out io.Writer) error {
+	w := worker.New(s.temporal, bareQueue, worker.Options{})
+	w.RegisterWorkflow(bare)
+	w.RegisterActivityWithOptions(nothing, activity.RegisterOptions{Name: "Nothing"})
+	if err := w.Start(); err != nil {
+		return err
+	}
+	defer w.Stop()
+
+	callers := make([]*assetclient.Client, z.users[len(z.users)-1])
+	for i := range callers {
+		var err error
+		if callers[i], _, err = s.caller(ctx, fmt.Sprintf("bench-%d", i)); err != nil {
+			return err
+		}
+	}
+	if _, err := s.load(ctx, 2, 8, s.importOnce(callers)); err != nil { // warm up both sides
+		return err
+	}
+	if _, err := s.load(ctx, 2, 8, s.bareOnce); err != nil {
+		return err
+	}
+
+	var rows [][]string
+	for _, users := range z.users {
+		// Alternating halves, so that a slow minute of the machine hits both.
+		var ours, theirs measured
+		for range 2 {
+			for side, once := range map[*measured]operation{&ours: s.importOnce(callers), &theirs: s.bareOnce} {
+				m, err := s.load(ctx, users, z.imports[users]/2, once)
+				if err != nil {
+					return err
+				}
+				side.add(m)
+			}
+		}
+		rows = append(rows, []string{
+			fmt.Sprint(users),
+			fmt.Sprintf("%.1f/s", ours.rate()), millis(quantile(ours.took, 0.5)), millis(quantile(ours.took, 0.99)),
+			fmt.Sprintf("%.1f/s", theirs.rate()), millis(quantile(theirs.took, 0.5)), millis(quantile(theirs.took, 0.99)),
+			fmt.Sprintf("**%.2f**", ours.rate()/theirs.rate()),
+		})
+	}
+	table(out, fmt.Sprintf("(a) Import of a small package (%d assets, %d KiB) beside a bare workflow of %d no-op steps",
+		smallAssets, smallBytes>>10, len(workflows.ImportSteps)),
+		[]string{"users", "imports", "p50", "p99", "bare workflows", "p50", "p99", "ratio of rates"}, rows)
+	return nil
+}
+
+// operation does one thing as the user-th caller and returns when it has ended.
+type operation func(ctx context.Context, user, n int, poll time.Duration) error
+
+type measured struct {
+	took []time.Duration
+	wall time.Duration
+}
+
+func (m *measured) add(o measured) { m.took, m.wall = append(m.took, o.took...), m.wall+o.wall }
+
+func (m *measured) rate() float64 { return float64(len(m.took)) / m.wall.Seconds() }
+
+// load does n operations by some users at once, each user one after the other.
+func (s *stack) load(ctx context.Context, users, n int, once operation) (measured, error) {
+	var (
+		m    measured
+		mu   sync.Mutex
+		next atomic.Int64
+	)
+	group, ctx := errgroup.WithContext(ctx)
+	begin := time.Now()
+	for user := range users {
+		group.Go(func() error {
+			for {
+				i := int(next.Add(1))
+				if i > n {
+					return nil
+				}
+				start := time.Now()
+				if err := once(ctx, user, i, pollEvery(users)); err != nil {
+					return err
+				}
+				mu.Lock()
+				m.took = append(m.took, time.Since(start))
+				mu.Unlock()
+			}
+		})
+	}
+	err := group.Wait()
+	m.wall = time.Since(begin)
+	return m, err
+}
+
+// serial makes every package of a run different: equal content would be stored once and measure nothing.
+var serial atomic.Int64
+
+func (s *stack) importOnce(callers []*assetclient.Client) operation {
+	return func(ctx context.Context, user, _ int, poll time.Duration) error {
+		pkg, err := buildPackage(serial.Add(1), smallAssets, smallBytes)
+		if err != nil {
+			return err
+		}
+		c := callers[user]
+		id, err := c.Import(ctx, "small.zip", bytes.NewReader(pkg), int64(len(pkg)), assetclient.ImportOptions{})
+		if err != nil {
+			return err
+		}
+		return every(ctx, poll, func() (bool, error) {
+			job, err := c.Job(ctx, id)
+			if err == nil && job.Status == assetclient.Failed {
+				err = fmt.Errorf("the import failed: %+v", job.Reasons)
+			}
+			return job.Ended(), err
+		})
+	}
+}
+
+func (s *stack) bareOnce(ctx context.Context, user, n int, poll time.Duration) error {
+	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: fmt.Sprintf("bare:%d:%d", user, n), TaskQueue: bareQueue,
+	}, bare)
+	if err != nil {
+		return err
+	}
+	return every(ctx, poll, func() (bool, error) {
+		desc, err := s.temporal.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+		if err != nil {
+			return false, err
+		}
+		status := desc.GetWorkflowExecutionInfo().GetStatus()
+		if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+			return false, fmt.Errorf("the bare workflow ended as %s", status)
+		}
+		return status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, nil
+	})
+}
+
+// every asks at the given interval until the answer is yes.
+func every(ctx context.Context, interval time.Duration, ended func() (bool, error)) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if done, err := ended(); done || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

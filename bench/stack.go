@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+
+	"assetflow/auth"
+	"assetflow/catalog"
+	assetclient "assetflow/client"
+)
+
+// stack is a development stack in a process of its own, on a data folder of its own.
+type stack struct {
+	dir         string
+	process     *exec.Cmd
+	credentials struct {
+		Endpoint   string `json:"endpoint"`
+		S3Endpoint string `json:"s3_endpoint"`
+		ProjectID  string `json:"project_id"`
+		InstanceID string `json:"instance_id"`
+		Domain     string `json:"domain"`
+		AccessKey  string `json:"access_key"`
+		SecretKey  string `json:"secret_key"`
+	}
+	catalog  *catalog.Catalog
+	auth     *auth.Service
+	temporal client.Client
+}
+
+const (
+	startTimeout = 10 * time.Minute // a first compile is in it
+	temporalAddr = "127.0.0.1:17233"
+)
+
+// startStack builds and starts a stack and waits until it is ready.
+func startStack(ctx context.Context) (*stack, error) {
+	dir, err := os.MkdirTemp("", "assetflow-bench-")
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{dir: dir}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	return s, nil
+}
+
+func (s *stack) start(ctx context.Context) error {
+	binary := filepath.Join(s.dir, "assetflow-dev")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/assetflow-dev")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build the stack: %w", err)
+	}
+	data := filepath.Join(s.dir, "data")
+	s.process = exec.CommandContext(ctx, binary, "--data-dir", data, "--http-addr", "127.0.0.1:18080",
+		"--temporal-addr", temporalAddr, "--ui-addr", "127.0.0.1:18233", "--s3-addr", "127.0.0.1:19000")
+	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
+	s.process.WaitDelay = 15 * time.Second
+	s.process.Env = append(os.Environ(), "ASSETFLOW_LOG_LEVEL=warn")
+	output, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return err
+	}
+	s.process.Stdout, s.process.Stderr = output, output
+	if err := s.process.Start(); err != nil {
+		return fmt.Errorf("start the stack: %w", err)
+	}
+	if err := s.waitReady(ctx); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(data, "credentials.json"))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &s.credentials); err != nil {
+		return err
+	}
+	key, err := os.ReadFile(filepath.Join(data, "master.key"))
+	if err != nil {
+		return err
+	}
+	keys, err := auth.ParseMasterKey(strings.TrimSpace(string(key)))
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	if s.catalog, err = catalog.Open(ctx, "sqlite:"+filepath.Join(data, "catalog.db"), quiet); err != nil {
+		return err
+	}
+	s.auth = auth.New(s.catalog, keys)
+	s.temporal, err = client.Dial(client.Options{HostPort: temporalAddr, Logger: log.NewStructuredLogger(quiet)})
+	return err
+}
+
+func (s *stack) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:18080/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := http.DefaultClient.Do(req); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				tick.Stop()
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the stack did not become ready; its log is %s/log: %w", s.dir, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// stop ends the process and removes its data.
+func (s *stack) stop() error {
+	var err error
+	if s.temporal != nil {
+		s.temporal.Close()
+	}
+	if s.catalog != nil {
+		err = s.catalog.Close()
+	}
+	if s.process != nil && s.process.Process != nil {
+		_ = s.process.Process.Signal(syscall.SIGTERM) // a process that has ended already is what we want
+		if waitErr := s.process.Wait(); waitErr != nil {
+			err = errors.Join(err, fmt.Errorf("the stack ended badly: %w", waitErr))
+		}
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// caller makes a user of the demo project with an access key, and a client that signs as them.
+func (s *stack) caller(ctx context.Context, name string) (*assetclient.Client, string, error) {
+	user, err := s.auth.AddUser(ctx, s.credentials.Domain, name, "correct horse battery staple "+name)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := s.auth.GrantRole(ctx, user.ID, s.credentials.ProjectID, string(auth.RoleDevelop)); err != nil {
+		return nil, "", err
+	}
+	ak, sk, err := s.auth.AddAccessKey(ctx, user.ID)
+	if err != nil {
+		return nil, "", err
+	}
+	return assetclient.New(assetclient.Config{
+		Endpoint: s.credentials.Endpoint, ProjectID: s.credentials.ProjectID, InstanceID: s.credentials.InstanceID,
+		AccessKey: ak, SecretKey: sk,
+	}), user.ID, nil
+}
+
+// resident reads the process's resident memory in bytes: now, and at its peak since the last resetPeak.
+func (s *stack) resident() (now, peak int64, err error) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		kib, _ := strconv.ParseInt(fields[1], 10, 64)
+		switch fields[0] {
+		case "VmRSS:":
+			now = kib << 10
+		case "VmHWM:":
+			peak = kib << 10
+		}
+	}
+	return now, peak, nil
+}
+
+// resetPeak makes the kernel count the peak of the resident memory anew.
+func (s *stack) resetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", s.process.Process.Pid), []byte("5"), 0o200)
+}
