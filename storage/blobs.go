@@ -2,30 +2,92 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"assetflow/fault"
 )
 
-// BlobKey gives the key of the blob with the digest (64 lower-case hex digits).
+const blobPrefix = "blobs/sha256/"
+
+// BlobKey gives the key of the blob with the SHA-256 digest, 64 lower-case hex digits. Anything else is a mistake
+// in the program and panics; digests from outside are checked by the methods that take one.
 func BlobKey(sha256 string) string {
-	return "blobs/sha256/" + sha256[:2] + "/" + sha256[2:4] + "/" + sha256
+	if !isDigest(sha256) {
+		panic(fmt.Sprintf("storage: %q is not a SHA-256 digest", sha256))
+	}
+	return blobPrefix + sha256[:2] + "/" + sha256[2:4] + "/" + sha256
 }
 
-// PutBlob stores a blob once its size and digest are verified.
+func isDigest(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// PutBlob stores the blob with the digest, reading r to its end. The blob becomes visible only when exactly size
+// bytes of that digest were read: otherwise it is Invalid "storage.digest_mismatch" and nothing is left. Writing a
+// blob that exists, also at the same time, is harmless. Memory is bounded as in Stage; errors of r and ctx are as
+// there. A malformed digest is Invalid "storage.bad_digest", a size of over 78 GiB TooLarge "storage.too_large".
 func (s *Store) PutBlob(ctx context.Context, sha256 string, size int64, r io.Reader) error {
-	panic("not built yet")
+	if !isDigest(sha256) {
+		return errDigest
+	}
+	if size > maxObject {
+		return fault.New(fault.TooLarge, "storage.too_large", "a file is larger than %d bytes", maxObject)
+	}
+	src := newSource(r, size, errMismatch)
+	_, err := s.write(ctx, BlobKey(sha256), src, size, func() error {
+		if src.size != size || src.digest() != sha256 {
+			return errMismatch
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("put blob %s: %w", sha256, err)
+	}
+	return nil
 }
 
 // HasBlob tells whether the blob exists.
-func (s *Store) HasBlob(ctx context.Context, sha256 string) (bool, error) { panic("not built yet") }
-
-// OpenBlob streams a blob.
-func (s *Store) OpenBlob(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
-	panic("not built yet")
+func (s *Store) HasBlob(ctx context.Context, sha256 string) (bool, error) {
+	if !isDigest(sha256) {
+		return false, errDigest
+	}
+	key := BlobKey(sha256)
+	_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
+	// The answer to a HEAD has no body to tell a missing bucket from a missing object.
+	if isNotFound(err) {
+		return false, nil
+	}
+	return err == nil, failure(ctx, "look for blob "+sha256, err)
 }
 
-// DeleteBlob removes a blob; idempotent.
-func (s *Store) DeleteBlob(ctx context.Context, sha256 string) error { panic("not built yet") }
+// OpenBlob streams the blob and gives its size; NotFound "storage.not_found" where there is none. A connection that
+// breaks is resumed, as in [Object.OpenRange].
+func (s *Store) OpenBlob(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
+	if !isDigest(sha256) {
+		return nil, 0, errDigest
+	}
+	r := &rangeReader{ctx: ctx, store: s, key: BlobKey(sha256), size: unknownSize, end: unknownSize}
+	if err := r.start(); err != nil {
+		return nil, 0, fmt.Errorf("open blob %s: %w", sha256, err)
+	}
+	return r, r.size, nil
+}
 
-// ListBlobs lists all blobs.
-func (s *Store) ListBlobs(ctx context.Context) iter.Seq2[ObjectInfo, error] { panic("not built yet") }
+// DeleteBlob removes the blob; where there is none it does nothing.
+func (s *Store) DeleteBlob(ctx context.Context, sha256 string) error {
+	if !isDigest(sha256) {
+		return errDigest
+	}
+	return s.deleteObject(ctx, BlobKey(sha256))
+}
+
+// ListBlobs lists every blob in the order of their digests; the last element of a key is the digest. The sequence
+// ends after its first error.
+func (s *Store) ListBlobs(ctx context.Context) iter.Seq2[ObjectInfo, error] {
+	return s.objects(ctx, blobPrefix)
+}
