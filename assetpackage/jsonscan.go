@@ -1,0 +1,392 @@
+package assetpackage
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Bounds of the tree that the schema is checked against. What goes beyond them breaks the schema anyway, so the
+// rest is not needed to say so.
+const (
+	treeDepth  = 7      // the deepest value the schema knows is applications[i].data_sources[j].settings.key
+	treeKeys   = 200    // more than any object of the schema may have
+	treeItems  = 25_000 // more than any array of a valid manifest has
+	assetDepth = 3      // length of the path applications[i].definition
+)
+
+// scan is the outcome of reading a JSON document.
+type scan struct {
+	canonical []byte // the document with sorted keys and without white space; numbers are as written
+	tree      any    // the document for the schema, with definitions replaced by empty values
+}
+
+// scanJSON reads a JSON document more strictly than encoding/json: keys must be unique, text must be UTF-8 without NUL
+// or lone surrogates, and numbers must fit a float64, so that everyone who reads the document sees the same. It
+// bounds what the document may make any later decoder allocate.
+//
+// fatal is what made reading impossible; report is called for the rest.
+func scanJSON(data []byte, limits Limits, report func(path []any, message string)) (s scan, fatal string) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return s, "it is written in UTF-16; save it as UTF-8"
+	}
+	if at := invalidUTF8(data); at >= 0 {
+		return s, fmt.Sprintf("it is not valid UTF-8: byte 0x%02X at %s; save it as UTF-8", data[at], position(data, at))
+	}
+	depth, values := measureJSON(data)
+	if depth > limits.MaxManifestDepth {
+		return s, fmt.Sprintf("its objects and arrays are nested %d levels deep; at most %d are allowed", depth, limits.MaxManifestDepth)
+	}
+	if values > limits.MaxManifestValues {
+		return s, fmt.Sprintf("it holds about %d values; at most %d are allowed. Move bulk data from the definitions into files", values, limits.MaxManifestValues)
+	}
+	if !json.Valid(data) {
+		err := json.Unmarshal(data, new(json.RawMessage)) // says where
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return s, fmt.Sprintf("it is not valid JSON: %s at %s", syntax.Error(), position(data, max(int(syntax.Offset)-1, 0)))
+		}
+		return s, fmt.Sprintf("it is not valid JSON: %v", err)
+	}
+	r := scanner{data: data, report: report, out: make([]byte, 0, len(data))}
+	s.tree = r.value(true)
+	s.canonical = r.out
+	return s, ""
+}
+
+func invalidUTF8(data []byte) int {
+	if utf8.Valid(data) {
+		return -1
+	}
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
+
+// position tells an author where to look.
+func position(data []byte, at int) string {
+	before := data[:min(at, len(data))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("line %d, column %d", line, column)
+}
+
+// measureJSON counts levels and values without decoding anything. Of text that is not JSON it says nothing useful.
+func measureJSON(data []byte) (depth, values int) {
+	level, inString := 0, false
+	values = 1
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			level++
+			values++
+			depth = max(depth, level)
+		case c == '}' || c == ']':
+			level--
+		case c == ',':
+			values++
+		}
+	}
+	return depth, values
+}
+
+// scanner walks over text that is known to be valid JSON.
+type scanner struct {
+	data   []byte
+	pos    int
+	out    []byte
+	path   []any // keys (string) and indexes (int) down to the current value
+	report func(path []any, message string)
+}
+
+var emptyObject = map[string]any{}
+
+// value appends the next value to out in canonical form and returns it as the schema wants it; where wanted is false,
+// an empty value of its type.
+func (s *scanner) value(wanted bool) any {
+	s.space()
+	switch s.data[s.pos] {
+	case '{':
+		return s.object(wanted)
+	case '[':
+		return s.array(wanted)
+	case '"':
+		text := s.text()
+		s.out = appendText(s.out, text)
+		if !wanted {
+			return ""
+		}
+		return text
+	case 't', 'f', 'n':
+		word := s.word()
+		if word == "null" {
+			return nil
+		}
+		return word == "true"
+	default:
+		return s.number()
+	}
+}
+
+func (s *scanner) space() {
+	for s.pos < len(s.data) && strings.IndexByte(" \t\r\n", s.data[s.pos]) >= 0 {
+		s.pos++
+	}
+}
+
+// next consumes white space and one byte.
+func (s *scanner) next() byte {
+	s.space()
+	s.pos++
+	return s.data[s.pos-1]
+}
+
+// peek reports whether the next byte is c, and consumes it then.
+func (s *scanner) peek(c byte) bool {
+	s.space()
+	if s.data[s.pos] != c {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// word copies a literal or a number.
+func (s *scanner) word() string {
+	start := s.pos
+	for s.pos < len(s.data) && strings.IndexByte(" \t\r\n,]}", s.data[s.pos]) < 0 {
+		s.pos++
+	}
+	s.out = append(s.out, s.data[start:s.pos]...)
+	return string(s.data[start:s.pos])
+}
+
+func (s *scanner) number() any {
+	word := s.word()
+	if n, err := strconv.ParseInt(word, 10, 64); err == nil {
+		return n
+	}
+	f, err := strconv.ParseFloat(word, 64)
+	if err != nil {
+		s.report(s.path, fmt.Sprintf("the number %s is too large", shorten(word, 40)))
+		return int64(0)
+	}
+	return f
+}
+
+func (s *scanner) array(wanted bool) any {
+	s.pos++
+	s.out = append(s.out, '[')
+	items := []any{}
+	wanted = wanted && len(s.path) < treeDepth
+	for i := 0; !s.peek(']'); i++ {
+		if i > 0 {
+			s.next() // the comma
+			s.out = append(s.out, ',')
+		}
+		s.path = append(s.path, i)
+		item := s.value(wanted && i < treeItems)
+		s.path = s.path[:len(s.path)-1]
+		if wanted && i < treeItems {
+			items = append(items, item)
+		}
+	}
+	s.out = append(s.out, ']')
+	return items
+}
+
+// member is where a member of an object stands in the output.
+type member struct {
+	key        string
+	start, end int
+}
+
+func (s *scanner) object(wanted bool) any {
+	s.pos++
+	s.out = append(s.out, '{')
+	start := len(s.out)
+	tree := emptyObject
+	wanted = wanted && len(s.path) < treeDepth
+	if wanted {
+		tree = make(map[string]any)
+	}
+	var members []member
+	for i := 0; !s.peek('}'); i++ {
+		if i > 0 {
+			s.next() // the comma
+			s.out = append(s.out, ',')
+		}
+		s.space()
+		m := member{key: s.text(), start: len(s.out)}
+		s.out = append(appendText(s.out, m.key), ':')
+		s.next() // the colon
+		s.path = append(s.path, m.key)
+		definition := len(s.path) == assetDepth && m.key == "definition"
+		keep := wanted && len(tree) < treeKeys
+		value := s.value(keep && !definition)
+		if keep {
+			tree[m.key] = value
+		}
+		s.path = s.path[:len(s.path)-1]
+		m.end = len(s.out)
+		members = append(members, m)
+	}
+	s.sort(start, members)
+	s.out = append(s.out, '}')
+	return tree
+}
+
+// sort puts the members of an object, which stand in the output from start on, in the order of their keys.
+func (s *scanner) sort(start int, members []member) {
+	byKey := func(a, b member) int { return strings.Compare(a.key, b.key) }
+	if !slices.IsSortedFunc(members, byKey) {
+		slices.SortStableFunc(members, byKey)
+		sorted := make([]byte, 0, len(s.out)-start)
+		for i, m := range members {
+			if i > 0 {
+				sorted = append(sorted, ',')
+			}
+			sorted = append(sorted, s.out[m.start:m.end]...)
+		}
+		copy(s.out[start:], sorted)
+	}
+	for i := 1; i < len(members); i++ {
+		if members[i].key == members[i-1].key {
+			s.report(append(slices.Clone(s.path), members[i].key), "this key is there more than once; keep one")
+		}
+	}
+}
+
+// text reads a string.
+func (s *scanner) text() string {
+	start := s.pos
+	escaped := false
+	for s.pos++; s.data[s.pos] != '"'; s.pos++ {
+		if s.data[s.pos] == '\\' {
+			escaped = true
+			s.pos++
+		}
+	}
+	s.pos++
+	raw := s.data[start:s.pos]
+	if !escaped {
+		return string(raw[1 : len(raw)-1])
+	}
+	if flaw := escapeFlaw(raw); flaw != "" {
+		s.report(s.path, flaw)
+	}
+	var text string
+	_ = json.Unmarshal(raw, &text) // it is valid JSON
+	return text
+}
+
+// escapeFlaw finds escapes that stand for no character, or for one that databases cannot hold.
+func escapeFlaw(raw []byte) string {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		i++
+		if raw[i] != 'u' {
+			continue
+		}
+		r := hexRune(raw[i+1:])
+		i += 4
+		switch {
+		case r == 0:
+			return `a text contains the NUL character \u0000; remove it`
+		case !utf16.IsSurrogate(r):
+		case i+6 < len(raw) && raw[i+1] == '\\' && raw[i+2] == 'u' && utf16.DecodeRune(r, hexRune(raw[i+3:])) != utf8.RuneError:
+			i += 6
+		default:
+			return fmt.Sprintf(`a text contains half of a surrogate pair, \u%04x; write the whole character`, r)
+		}
+	}
+	return ""
+}
+
+func hexRune(digits []byte) rune {
+	n, _ := strconv.ParseUint(string(digits[:4]), 16, 32) // it is valid JSON
+	return rune(n)
+}
+
+// appendText appends a JSON string with as few escapes as JSON allows: one text has one form, now and in every
+// later release.
+func appendText(out []byte, text string) []byte {
+	const digits = "0123456789abcdef"
+	out = append(out, '"')
+	from := 0
+	for i := range len(text) {
+		c := text[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		out = append(out, text[from:i]...)
+		from = i + 1
+		switch c {
+		case '"', '\\':
+			out = append(out, '\\', c)
+		case '\b':
+			out = append(out, `\b`...)
+		case '\f':
+			out = append(out, `\f`...)
+		case '\n':
+			out = append(out, `\n`...)
+		case '\r':
+			out = append(out, `\r`...)
+		case '\t':
+			out = append(out, `\t`...)
+		default:
+			out = append(out, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		}
+	}
+	return append(append(out, text[from:]...), '"')
+}
+
+// pathText renders a path as authors write it, such as applications[2].name.
+func pathText(path []any) string {
+	var b strings.Builder
+	for _, step := range path {
+		switch step := step.(type) {
+		case int:
+			fmt.Fprintf(&b, "[%d]", step)
+		case string:
+			switch {
+			case !plainKey(step):
+				fmt.Fprintf(&b, "[%s]", quote(step))
+			case b.Len() > 0:
+				b.WriteString("." + step)
+			default:
+				b.WriteString(step)
+			}
+		}
+	}
+	return shorten(b.String(), 200)
+}
+
+func plainKey(key string) bool {
+	for i := range len(key) {
+		c := key[i]
+		if !isASCIILetter(c) && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return key != "" && len(key) <= 80
+}
