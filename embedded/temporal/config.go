@@ -105,8 +105,12 @@ func sqlConfig(file string) *config.SQL {
 	cfg.ConnectAttributes = map[string]string{
 		"mode":         "rwc",
 		"journal_mode": "wal",
-		"synchronous":  "1",
+		"synchronous":  "1", // NORMAL
 		"busy_timeout": "10000",
+		// 16 MiB each: pages kept in memory, and how long the log grows before it is written back.
+		"cache_size":         "-16384",
+		"wal_autocheckpoint": "4000",
+		"temp_store":         "2", // in memory
 	}
 	return cfg
 }
@@ -123,10 +127,15 @@ func dynamicConfig() dynamicconfig.Client {
 		// One poller finds every task: nothing is forwarded from one partition of a task queue to another.
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
-		// A notification that a waiting caller misses is made up for when its long poll expires, after 20 s by default.
-		dynamicconfig.HistoryLongPollExpirationInterval.Key(): 2 * time.Second,
+		// Of two events in quick succession a caller who waits for the workflow's end may be told of the first only. It
+		// then hears of the end when its long poll expires, after 20 s by default.
+		dynamicconfig.HistoryLongPollExpirationInterval.Key(): time.Second,
 		// The same workflow id may start again as soon as its last run has ended, not one second after it started.
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key(): time.Duration(0),
+		// A worker that stops gives back its polls, so that no task is handed to it any more and lost until a timeout.
+		dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
+		// Workflows kept in memory, tens of KiB each; the default is for a machine that does nothing else.
+		dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 2_000,
 
 		dynamicconfig.FrontendRPS.Key():                                  unlimited,
 		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key():           unlimited,

@@ -51,6 +51,7 @@ func (a *logAdapter) Warn(msg string, tags ...tag.Tag) {
 	}
 	a.log(slog.LevelWarn, msg, tags)
 }
+
 // Error reports what the server met and goes on from.
 func (a *logAdapter) Error(msg string, tags ...tag.Tag) { a.log(slog.LevelError, msg, tags) }
 
