@@ -135,6 +135,9 @@ func selectCurrent(db bun.IDB, rows any, projectID, instanceID string) *bun.Sele
 // ListAssets gives a page of an instance's assets by kind and name, and the cursor of the next page (empty at the end).
 // Assets that arrive meanwhile never shift a page. Invalid "catalog.bad_cursor".
 func (c *Catalog) ListAssets(ctx context.Context, filter AssetFilter) (assets []Asset, next string, err error) {
+	if len(filter.NameContains) > maxName {
+		return nil, "", nil // longer than any name
+	}
 	limit := pageSize(filter.Limit)
 	var rows []currentRow
 	q := selectCurrent(c.reader, &rows, filter.ProjectID, filter.InstanceID)

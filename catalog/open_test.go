@@ -1,0 +1,147 @@
+package catalog_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"assetflow/catalog"
+	"assetflow/catalog/catalogtest"
+	"assetflow/fault"
+)
+
+func TestMigrateAgainAndByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	catalogtest.EachURL(t, func(t *testing.T, url string) {
+		const processes = 4 // each with connections of its own
+		errs := make([]error, processes)
+		var all sync.WaitGroup
+		for i := range processes {
+			c, err := catalog.Open(ctx, url, nil)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, c.Close()) }()
+			requireFault(t, c.Ping(ctx), fault.Unavailable, "catalog.not_migrated")
+			all.Go(func() { errs[i] = c.Migrate(ctx) })
+		}
+		all.Wait()
+		for _, err := range errs {
+			require.NoError(t, err)
+		}
+		c := catalogtest.Open(t, url)
+		require.NoError(t, c.Ping(ctx))
+		catalogtest.NewScene(t, c)
+		require.NoError(t, c.Migrate(ctx))
+		users, err := c.ListUsers(ctx)
+		require.NoError(t, err)
+		require.Len(t, users, 1)
+	})
+}
+
+func TestWhatWasAnsweredIsThereAfterReopening(t *testing.T) {
+	t.Parallel()
+	catalogtest.EachURL(t, func(t *testing.T, url string) {
+		c, err := catalog.Open(ctx, url, nil)
+		require.NoError(t, err)
+		require.NoError(t, c.Migrate(ctx))
+		s := catalogtest.NewScene(t, c)
+		result := s.Import(t, shop())
+		before, err := c.Asset(ctx, s.Project.ID, s.Instance.ID, result.Assets[0].ID)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+
+		again := catalogtest.Open(t, url)
+		after, err := again.Asset(ctx, s.Project.ID, s.Instance.ID, result.Assets[0].ID)
+		require.NoError(t, err)
+		require.Equal(t, before, after)
+	})
+}
+
+func TestOpenRefusesWhatIsNoDatabaseURL(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "mysql://u:secret@host/db", "sqlite:", "/a/path", "postgres://u:secret@host:port/db"} {
+		_, err := catalog.Open(ctx, url, nil)
+		requireFault(t, err, fault.Invalid, "catalog.bad_url")
+		require.NotContains(t, err.Error(), "secret", url)
+	}
+}
+
+func TestADatabaseThatIsAwayIsUnavailable(t *testing.T) {
+	t.Parallel()
+	short, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	_, err := catalog.Open(short, "postgres://u:secret@127.0.0.1:1/db?sslmode=disable", nil)
+	requireFault(t, err, fault.Unavailable, "catalog.unavailable")
+	require.NotContains(t, err.Error(), "secret")
+}
+
+func TestAnEndedContextIsFound(t *testing.T) {
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		imp := s.Fill(t, shop())
+		ended, cancel := context.WithCancel(ctx)
+		c.SetFailpoint(func(step string) error {
+			if step == "versions" {
+				cancel()
+			}
+			return nil
+		})
+		_, err := c.CommitImport(ended, imp)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Empty(t, names(t, s))
+		_, err = c.User(ended, s.User.ID)
+		require.ErrorIs(t, err, context.Canceled)
+		c.SetFailpoint(func(string) error { return nil })
+		_, err = c.CommitImport(ctx, imp)
+		require.NoError(t, err, "the database goes on")
+	})
+}
+
+func TestSQLiteFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a folder?", "100% #1.db")
+	c := catalogtest.Open(t, "sqlite:"+path)
+	s := catalogtest.NewScene(t, c)
+	require.FileExists(t, path)
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.True(t, strings.HasPrefix(e.Name(), "100% #1.db"), e.Name())
+	}
+
+	// Another process, such as the command line, works on the same file at the same time.
+	beside := catalogtest.Open(t, "sqlite:"+path)
+	var both sync.WaitGroup
+	errs := make(chan error, 100)
+	for _, c := range []*catalog.Catalog{c, beside} {
+		both.Go(func() {
+			for range 50 {
+				_, err := c.CreateUser(ctx, "acme", catalog.NewID(), "")
+				errs <- err
+			}
+		})
+	}
+	both.Wait()
+	for range 100 {
+		require.NoError(t, <-errs)
+	}
+	users, err := beside.ListUsers(ctx)
+	require.NoError(t, err)
+	require.Len(t, users, 101)
+
+	// Readers do not wait for a writer: this one would wait for ever.
+	c.SetFailpoint(func(step string) error {
+		if step == "effect" {
+			_, err := c.User(ctx, s.User.ID)
+			return err
+		}
+		return nil
+	})
+	s.Import(t, shop())
+}
