@@ -5,10 +5,7 @@
 package api
 
 import (
-	"log/slog"
 	"net/http"
-
-	"github.com/gin-gonic/gin"
 
 	"assetflow/api/iam"
 	"assetflow/api/middleware"
@@ -27,25 +24,8 @@ const (
 // only a real connection has deadlines that end slow clients.
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
-	gin.SetMode(gin.ReleaseMode)
-	r := gin.New()
-	r.HandleMethodNotAllowed = true
-	r.RedirectTrailingSlash = false // a redirected POST loses its signature, if not its body
-	r.UseEscapedPath = true         // see middleware.UnescapeParams
-	r.UnescapePathValues = false
-	r.ContextWithFallback = true
-	r.MaxMultipartMemory = 0 // nothing here parses a form into memory
-
 	forms := middleware.NewForms(native.WriteError).Add("/v2/", roma.WriteError).Add("/v3/", iam.WriteError)
-	r.Use(
-		middleware.RequestID,
-		middleware.AccessLog(opts.Logger, pathAlive, pathReady),
-		middleware.Recovery(opts.Logger, forms),
-		middleware.LimitHeaders(forms),
-		middleware.UnescapeParams,
-	)
-	r.NoRoute(forms.NoRoute)
-	r.NoMethod(forms.NoMethod)
+	r := middleware.NewEngine(opts.Logger, forms, pathAlive, pathReady)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Handle(method, pathAlive, alive)
@@ -63,7 +43,5 @@ func New(opts Options) http.Handler {
 	})
 	native.Register(r, native.Options{Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog})
 
-	pace := middleware.DefaultPace()
-	pace.Window = opts.StallTimeout
-	return middleware.SlowClients(r, pace)
+	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))
 }

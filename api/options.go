@@ -26,8 +26,9 @@ type Options struct {
 	Logger  *slog.Logger // slog.Default where nil
 
 	MaxUploadBytes int64 // of one package, in bytes; DefaultMaxUploadBytes where 0
-	// StallTimeout is how long a client may move next to nothing, in an upload or a download, before its connection is
-	// ended; DefaultStallTimeout where 0. A slow but moving transfer may take as long as it likes.
+	// StallTimeout is how long a client may send next to nothing of a body before its request is ended, and a quarter of
+	// how long it may take next to nothing of an answer; DefaultStallTimeout where 0. A slow but moving transfer may take
+	// as long as it likes.
 	StallTimeout time.Duration
 
 	Region  string // the region's name, shown in the index of /openapi

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +15,12 @@ import (
 // Pace bounds how slowly a client may send or take bytes. Only the time spent waiting for the client counts, so a
 // slow but moving upload of any size goes on, and a slow store of ours is not held against it.
 type Pace struct {
-	Window   time.Duration // in every window, at least MinBytes must come in, or 64 KiB of an answer go out
+	Window   time.Duration // in every window, at least MinBytes must come in
 	MinBytes int64
+
+	// WriteWindow is the time for 64 KiB of an answer to go out. It is the longer one: the kernel takes bytes in
+	// batches, the next only when a third of its send buffer, which can be megabytes, has drained.
+	WriteWindow time.Duration
 
 	// What is read of a body that nobody wants after the answer is sent. A client that sends everything before it
 	// reads the answer would otherwise find its connection reset, and the answer gone.
@@ -23,15 +28,19 @@ type Pace struct {
 	LingerTime  time.Duration
 }
 
-// DefaultPace demands about half a KiB per second.
-func DefaultPace() Pace {
-	return Pace{Window: 30 * time.Second, MinBytes: 16 << 10, LingerBytes: 16 << 20, LingerTime: 2 * time.Second}
+// DefaultPace demands about half a KiB per second of a client that may stall for window, and takes four times as long
+// for answers.
+func DefaultPace(window time.Duration) Pace {
+	return Pace{
+		Window: window, MinBytes: 16 << 10, WriteWindow: 4 * window,
+		LingerBytes: 16 << 20, LingerTime: 2 * time.Second,
+	}
 }
 
 // keepAliveBytes is how much unread body the server may swallow to keep a connection for the next request.
 const keepAliveBytes = 64 << 10
 
-// writePiece is how much of an answer the client must take in one window.
+// writePiece is how much of an answer the client must take in one WriteWindow.
 const writePiece = 64 << 10
 
 // SlowClients ends requests whose client moves fewer bytes than pace demands: reading the body then fails with a fault
@@ -97,28 +106,40 @@ func (b *pacedBody) unwanted() bool {
 	return b.size < 0 || b.size-b.consumed > keepAliveBytes
 }
 
+// pacedWriter holds back a short answer to a request whose body was not read, until it is whole: with its length known,
+// the client has all of it before the connection lingers.
 type pacedWriter struct {
 	http.ResponseWriter
 	ctrl    *http.ResponseController
 	pace    Pace
 	body    *pacedBody // nil for a request without
 	started bool
-	closing bool
+	closing bool // the connection ends with this answer
+
+	holding bool
+	status  int
+	held    []byte
 }
+
+// maxHeld is the longest answer that is held back.
+const maxHeld = 64 << 10
 
 // Unwrap lets http.ResponseController through to the connection.
 func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *pacedWriter) WriteHeader(code int) {
-	if code >= http.StatusOK && !w.started {
-		w.started = true
-		if w.body != nil && w.body.unwanted() {
-			// Said beforehand, or the server would first read on to see whether the body ends soon.
-			w.closing = true
-			w.Header().Set("Connection", "close")
-		}
-		w.extend()
+	if code < http.StatusOK || w.started {
+		w.ResponseWriter.WriteHeader(code)
+		return
 	}
+	w.started = true
+	if w.body != nil && w.body.unwanted() {
+		// Said beforehand, or the server would first read on to see whether the body ends soon.
+		w.Header().Set("Connection", "close")
+		w.closing, w.holding, w.status = true, true, code
+		return
+	}
+	w.extend()
 	w.ResponseWriter.WriteHeader(code)
 }
 
@@ -126,9 +147,22 @@ func (w *pacedWriter) Write(p []byte) (int, error) {
 	if !w.started {
 		w.WriteHeader(http.StatusOK)
 	}
+	if w.holding {
+		if len(w.held)+len(p) <= maxHeld {
+			w.held = append(w.held, p...)
+			return len(p), nil
+		}
+		if err := w.release(); err != nil {
+			return 0, err
+		}
+	}
+	return w.send(p)
+}
+
+func (w *pacedWriter) send(p []byte) (int, error) {
 	written := 0
 	for {
-		// In pieces: a large answer to a slow client takes longer than one window.
+		// In pieces: a large answer to a slow client takes longer than one WriteWindow.
 		piece := p[written:min(len(p), written+writePiece)]
 		w.extend()
 		n, err := w.ResponseWriter.Write(piece)
@@ -138,17 +172,37 @@ func (w *pacedWriter) Write(p []byte) (int, error) {
 	}
 }
 
+func (w *pacedWriter) release() error {
+	w.holding = false
+	w.extend()
+	w.ResponseWriter.WriteHeader(w.status)
+	if len(w.held) == 0 {
+		return nil
+	}
+	_, err := w.send(w.held)
+	return err
+}
+
 // Flush sends what is buffered.
 func (w *pacedWriter) Flush() {
+	if w.holding {
+		_ = w.release()
+	}
 	w.extend()
 	_ = w.ctrl.Flush()
 }
 
-func (w *pacedWriter) extend() { _ = w.ctrl.SetWriteDeadline(time.Now().Add(w.pace.Window)) }
+func (w *pacedWriter) extend() { _ = w.ctrl.SetWriteDeadline(time.Now().Add(w.pace.WriteWindow)) }
 
 // finish lets the client see the answer to a request whose body was not read.
 func (w *pacedWriter) finish() {
-	w.extend() // the server still sends what is buffered
+	defer w.extend() // the server still sends what is buffered
+	if w.holding {
+		if w.Header().Get("Content-Length") == "" && len(w.held) > 0 {
+			w.Header().Set("Content-Length", strconv.Itoa(len(w.held)))
+		}
+		_ = w.release()
+	}
 	if !w.closing || w.body.err != nil {
 		return
 	}

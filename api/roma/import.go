@@ -4,22 +4,17 @@ import (
 	"context"
 	"mime"
 	"net/url"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
 	"assetflow/api/middleware"
+	"assetflow/assetpackage"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
 )
-
-// maxPrefix leaves one character of an asset's name, which has at most 64.
-const maxPrefix = 63
 
 // formBytes is what a form may take beside the package in it: boundaries and the part's headers.
 const formBytes = 64 << 10
@@ -76,19 +71,14 @@ func checkImportQuery(raw string) error {
 	return checkPrefix(query.Get("prefix"))
 }
 
-// checkPrefix asks of a prefix what the package format asks of the names it goes in front of.
+// checkPrefix asks of a prefix that a name can begin with it, and that a character more is still a name.
 func checkPrefix(prefix string) error {
-	if utf8.RuneCountInString(prefix) > maxPrefix {
-		return fault.New(fault.Invalid, codeParameter, "The parameter prefix has more than %d characters.", maxPrefix)
+	if prefix == "" {
+		return nil
 	}
-	for _, r := range prefix {
-		// Of all blanks, only the plain one is printable.
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return fault.New(fault.Invalid, codeParameter, "The parameter prefix contains a character that cannot be printed.")
-		}
-	}
-	if strings.HasPrefix(prefix, " ") {
-		return fault.New(fault.Invalid, codeParameter, "The parameter prefix begins with a blank.")
+	if err := assetpackage.CheckName(prefix + "a"); err != nil {
+		return fault.New(fault.Invalid, codeParameter, "The parameter prefix must begin with a letter or digit and have at most "+
+			"%d letters, digits, spaces, dots, hyphens and underscores.", assetpackage.MaxNameLength-1).Wrap(err)
 	}
 	return nil
 }

@@ -1,0 +1,23 @@
+package middleware
+
+import (
+	"log/slog"
+
+	"github.com/gin-gonic/gin"
+)
+
+// NewEngine makes the router that contracts register on, with what every request passes first. Paths that no contract
+// has are answered by forms; the access log is at debug level for the routes in quiet.
+func NewEngine(logger *slog.Logger, forms *Forms, quiet ...string) *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false // a redirected POST loses its signature, if not its body
+	r.UseEscapedPath = true         // see UnescapeParams
+	r.UnescapePathValues = false
+	r.ContextWithFallback = true
+	r.Use(RequestID, AccessLog(logger, quiet...), Recovery(logger, forms), LimitHeaders(forms), UnescapeParams)
+	r.NoRoute(forms.NoRoute)
+	r.NoMethod(forms.NoMethod)
+	return r
+}
