@@ -12,8 +12,8 @@ const ManifestName = "manifest.json"
 type Manifest struct {
 	Format       string  `json:"format"`
 	Version      string  `json:"version"` // the version of the assets, given by their author
-	Applications []Asset `json:"applications"`
-	Tasks        []Asset `json:"tasks"`
+	Applications []Asset `json:"applications,omitempty"`
+	Tasks        []Asset `json:"tasks,omitempty"`
 }
 
 // Asset is an application or a task.
@@ -48,8 +48,8 @@ type Summary struct {
 	Version      string `json:"version"`
 	Applications int    `json:"applications"`
 	Tasks        int    `json:"tasks"`
-	DataSources  int    `json:"data_sources"`  // of different names
-	Files        int    `json:"files"`         //
+	DataSources  int    `json:"data_sources"` // of different names
+	Files        int    `json:"files"`
 	Bytes        int64  `json:"bytes"`         // of all files, decompressed
 	ArchiveBytes int64  `json:"archive_bytes"` // of the package itself; 0 where there is no archive
 }

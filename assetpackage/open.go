@@ -95,7 +95,9 @@ func (o *opener) checkEntries() {
 			continue
 		}
 		o.byName[e.name] = e
-		total += e.size // no overflow: entries and their sizes are limited
+		if e.name != ManifestName {
+			total += e.size // no overflow: entries and their sizes are limited
+		}
 	}
 	checkCollisions(locations, func(code, message string) { o.ps.add(asset{}, code, "%s.", message) })
 	if total > o.limits.MaxTotalBytes {
@@ -116,7 +118,12 @@ func (o *opener) reportEntryFlaws(owners map[string]asset) {
 	rest := o.ps
 	o.ps = problems{}
 	for _, f := range o.entryFlaws {
-		o.ps.append(problem(owners[f.name], f.code, "%s", f.message))
+		owner, listed := owners[f.name]
+		if listed && f.code == CodeUnsafePath {
+			o.flaws-- // the rules have reported it for the asset
+			continue
+		}
+		o.ps.append(problem(owner, f.code, "%s", f.message))
 	}
 	for _, p := range rest.list {
 		o.ps.append(p)
@@ -211,7 +218,7 @@ func (o *opener) match(p *Package, owners map[string]asset, complete bool) {
 	var folded map[string]string
 	p.items = make([]item, 0, len(owners))
 	each(p.manifest, func(owner asset, f *File) {
-		if owners[f.Path] != owner || o.flawed[f.Path] || pathFlaw(f.Path) != "" {
+		if owners[f.Path] != owner || o.flawed[f.Path] || f.Path == ManifestName || pathFlaw(f.Path) != "" {
 			return // reported already
 		}
 		e, ok := o.byName[f.Path]
