@@ -56,9 +56,9 @@ type Log struct {
 
 // Setting is one setting as it stands, for showing.
 type Setting struct {
-	Key    string
-	Value  string // redacted when the setting is a secret
-	Origin string // where the value comes from: a flag, a variable, a file, or "default"
+	Key    string `json:"key"`
+	Value  string `json:"value"`  // redacted when the setting is a secret
+	Origin string `json:"origin"` // where the value comes from: a flag, a variable, a file, or "default"
 }
 
 // Settings gives every setting with its value, secrets redacted, and where it comes from.

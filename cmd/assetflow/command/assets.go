@@ -1,0 +1,165 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"assetflow/client"
+)
+
+const (
+	kindApplication = "application"
+	kindTask        = "task"
+)
+
+func (a *app) assetsCommand() *cobra.Command {
+	cmd := group("assets", "List and show what is in an instance",
+		"Assets are the applications and tasks of an instance. Each has versions; an import makes a new one where the content changed.",
+		a.assetsListCommand(), a.assetsShowCommand())
+	cmd.Aliases = []string{"asset"}
+	return cmd
+}
+
+func (a *app) assetsListCommand() *cobra.Command {
+	var (
+		flags  connectionFlags
+		filter client.AssetFilter
+		paging paging
+	)
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the assets of an instance, by kind and name",
+		Long:  "Lists the assets of an instance: applications first, then tasks, each by name.",
+		Example: `  assetflow assets list
+  assetflow assets list --kind task --contains order
+  assetflow assets list --all -o json | jq -r '.assets[].name'`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOfFlag("kind", filter.Kind, kindApplication, kindTask); err != nil {
+				return err
+			}
+			if err := paging.check(); err != nil {
+				return err
+			}
+			c, conn, err := a.connect(&flags, needProject|needInstance)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			assets, next, err := collect(paging, func(limit int, cursor string) ([]client.Asset, string, error) {
+				filter.Limit, filter.Cursor = limit, cursor
+				page, err := c.ListAssets(cmd.Context(), filter)
+				return page.Assets, page.NextCursor, err
+			})
+			if err != nil {
+				return conn.blame(err)
+			}
+			err = a.emit(client.AssetPage{Assets: assets, NextCursor: next}, func(w io.Writer) error { return a.listAssets(w, assets) })
+			a.noteMore(next)
+			return err
+		},
+	}
+	flags.add(cmd)
+	paging.add(cmd)
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only this `kind`: application or task")
+	cmd.Flags().StringVar(&filter.Name, "name", "", "only the asset of exactly this `name`")
+	cmd.Flags().StringVar(&filter.NameContains, "contains", "", "only assets whose name contains this `text`")
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{kindApplication, kindTask}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (a *app) listAssets(w io.Writer, assets []client.Asset) error {
+	if len(assets) == 0 {
+		a.note("No assets.")
+		return nil
+	}
+	rows := [][]string{{"ASSET", "KIND", "NAME", "VERSION", "LABEL", "CHANGED"}}
+	for _, asset := range assets {
+		rows = append(rows, []string{
+			asset.ID, asset.Kind, asset.Name, fmt.Sprint(asset.VersionNumber), asset.VersionLabel, a.time(asset.UpdatedAt),
+		})
+	}
+	return table(w, rows)
+}
+
+func (a *app) assetsShowCommand() *cobra.Command {
+	var flags connectionFlags
+	cmd := &cobra.Command{
+		Use:   "show ASSET",
+		Short: "Show an asset with its content",
+		Long:  "Shows an asset with the content of its current version: its definition, what it uses, and its files.",
+		Example: `  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd
+  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd -o json | jq .definition`,
+		Args: arguments("ASSET"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, conn, err := a.connect(&flags, needProject|needInstance)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			asset, err := c.Asset(cmd.Context(), args[0])
+			if err != nil {
+				return conn.blame(err)
+			}
+			return a.emit(asset, func(w io.Writer) error { return a.showAsset(w, asset) })
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func (a *app) showAsset(w io.Writer, asset client.AssetDetail) error {
+	used := []string{}
+	for _, app := range asset.Applications {
+		used = append(used, app.Name)
+	}
+	version := fmt.Sprint(asset.VersionNumber)
+	if asset.VersionLabel != "" {
+		version += " (" + asset.VersionLabel + ")"
+	}
+	if err := fields(w,
+		[2]string{"Asset", asset.ID}, [2]string{"Kind", asset.Kind}, [2]string{"Name", asset.Name},
+		[2]string{"Description", asset.Description}, [2]string{"Version", version},
+		[2]string{"Id in its package", asset.SourceID}, [2]string{"Uses", strings.Join(used, ", ")},
+		[2]string{"Created", a.time(asset.CreatedAt)}, [2]string{"Changed", a.time(asset.UpdatedAt)},
+		[2]string{"By job", asset.JobID}, [2]string{"Digest", asset.Digest},
+	); err != nil {
+		return err
+	}
+	if len(asset.DataSources) > 0 {
+		rows := [][]string{{"DATA SOURCE", "TYPE", "DESCRIPTION"}}
+		for _, d := range asset.DataSources {
+			rows = append(rows, []string{d.Name, d.Type, d.Description})
+		}
+		fmt.Fprintln(w)
+		if err := table(w, rows); err != nil {
+			return err
+		}
+	}
+	if len(asset.Files) > 0 {
+		rows := [][]string{{"FILE", "SIZE", "SHA-256"}}
+		for _, f := range slices.SortedFunc(slices.Values(asset.Files), func(x, y client.File) int { return strings.Compare(x.Path, y.Path) }) {
+			rows = append(rows, []string{f.Path, size(f.Size), f.SHA256})
+		}
+		fmt.Fprintln(w)
+		if err := table(w, rows); err != nil {
+			return err
+		}
+	}
+	return showDefinition(w, asset.Definition)
+}
+
+func showDefinition(w io.Writer, definition json.RawMessage) error {
+	var indented bytes.Buffer
+	if len(definition) == 0 || json.Indent(&indented, definition, "", "  ") != nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "\nDefinition:\n%s\n", printableLines(indented.String()))
+	return err
+}

@@ -1,0 +1,209 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"assetflow/client"
+)
+
+func (a *app) jobCommand() *cobra.Command {
+	return group("job", "Show, watch, list and cancel jobs",
+		`A job is what the service does for you, such as an import. It is durable: it goes on when nobody watches, and after a
+restart of the service. Its id is a UUID; the 32 digits without dashes that other clients show are the same.`,
+		a.jobShowCommand(), a.jobWatchCommand(), a.jobListCommand(), a.jobCancelCommand())
+}
+
+func (a *app) jobShowCommand() *cobra.Command {
+	var flags connectionFlags
+	cmd := &cobra.Command{
+		Use:   "show JOB",
+		Short: "Show a job",
+		Long:  "Shows a job as it is now: its state, what it was started with, and what it has done or why it failed.",
+		Example: `  assetflow job show 0194f7a0-cccc-7000-8000-00000000cccc
+  assetflow job show 0194f7a0cccc7000800000000000cccc -o json | jq -r .state`,
+		Args: arguments("JOB"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, conn, err := a.connect(&flags, 0)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			job, err := c.ShowJob(cmd.Context(), args[0])
+			if err != nil {
+				return conn.blame(err)
+			}
+			return a.emit(job, func(w io.Writer) error { return a.showJob(w, job) })
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+func (a *app) jobWatchCommand() *cobra.Command {
+	var flags connectionFlags
+	cmd := &cobra.Command{
+		Use:   "watch JOB",
+		Short: "Wait until a job has ended",
+		Long: `Shows a job's progress until it has ended, and then the job. The exit code is 0 when it succeeded and 6 when it failed
+or was cancelled. Ctrl-C ends the watching; the job goes on.`,
+		Example: `  assetflow job watch 0194f7a0-cccc-7000-8000-00000000cccc
+  assetflow job watch "$id" --quiet && echo imported`,
+		Args: arguments("JOB"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, conn, err := a.connect(&flags, 0)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			return conn.blame(a.watch(cmd.Context(), c, args[0]))
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+// watch waits until a job has ended, and shows it.
+func (a *app) watch(ctx context.Context, c *client.Client, id string) error {
+	uuid, err := client.CanonicalJobID(id)
+	if err != nil {
+		return err
+	}
+	m := a.jobMeter()
+	answered := false
+	job, err := c.WatchJob(ctx, uuid, func(j client.JobDetail) {
+		answered = true
+		m.at(int64(j.Progress*jobSteps), j.Step)
+	})
+	m.end()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return &hintError{err: err, hint: "The job goes on.\n" + followHint(uuid)}
+	case err != nil && answered:
+		return &hintError{err: err, hint: "The job goes on all the same. Watch it again:  assetflow job watch " + uuid}
+	case err != nil:
+		return err
+	}
+	if err := a.emit(job, func(w io.Writer) error { return a.showEnd(w, job) }); err != nil {
+		return err
+	}
+	if job.State != client.JobSucceeded {
+		return &jobFailedError{id: uuid, state: job.State}
+	}
+	return nil
+}
+
+func (a *app) jobListCommand() *cobra.Command {
+	var (
+		flags  connectionFlags
+		filter client.JobFilter
+		paging paging
+		mine   bool
+	)
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the jobs of a project, newest first",
+		Long: `Lists the jobs of the project, of all its instances and users, newest first. With --instance (or
+ASSETFLOW_INSTANCE) only those in that instance.`,
+		Example: `  assetflow job list
+  assetflow job list --state running --mine
+  assetflow job list --all -o json | jq -r '.jobs[] | select(.state == "failed") | .id'`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOfFlag("state", filter.State, client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled); err != nil {
+				return err
+			}
+			if err := paging.check(); err != nil {
+				return err
+			}
+			c, conn, err := a.connect(&flags, needProject)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			override(&filter.InstanceID, a.env("ASSETFLOW_INSTANCE"), flags.instance)
+			if mine {
+				me, err := c.Me(cmd.Context())
+				if err != nil {
+					return conn.blame(err)
+				}
+				filter.UserID = me.UserID
+			}
+			jobs, next, err := collect(paging, func(limit int, cursor string) ([]client.JobDetail, string, error) {
+				filter.Limit, filter.Cursor = limit, cursor
+				page, err := c.ListJobs(cmd.Context(), filter)
+				return page.Jobs, page.NextCursor, err
+			})
+			if err != nil {
+				return conn.blame(err)
+			}
+			err = a.emit(client.JobPage{Jobs: jobs, NextCursor: next}, func(w io.Writer) error { return a.listJobs(w, jobs) })
+			a.noteMore(next)
+			return err
+		},
+	}
+	flags.add(cmd)
+	paging.add(cmd)
+	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `state`: running, succeeded, failed or cancelled")
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`, such as asset-import")
+	cmd.Flags().StringVar(&filter.UserID, "user", "", "only jobs of the user with this `id`")
+	cmd.Flags().BoolVar(&mine, "mine", false, "only my own jobs")
+	cmd.MarkFlagsMutuallyExclusive("user", "mine")
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(
+		[]string{client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (a *app) jobCancelCommand() *cobra.Command {
+	var (
+		flags connectionFlags
+		wait  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "cancel JOB",
+		Short: "Cancel a running job",
+		Long: `Asks a running job to stop and clean up. It ends a moment later: cancelled and without any trace in the instance, or
+succeeded when it was too late. With --wait the command stays until then; its exit code is 0 when the job was cancelled.`,
+		Example: `  assetflow job cancel 0194f7a0-cccc-7000-8000-00000000cccc --wait`,
+		Args:    arguments("JOB"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, conn, err := a.connect(&flags, 0)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			job, err := c.CancelJob(cmd.Context(), args[0])
+			if err != nil {
+				return conn.blame(err)
+			}
+			if wait {
+				return conn.blame(a.waitCancelled(cmd.Context(), c, job.ID))
+			}
+			return a.emit(job, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "Job %s will stop and clean up.\n", job.ID)
+				return err
+			})
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the job has ended")
+	return cmd
+}
+
+// waitCancelled waits until a job that was cancelled has ended.
+func (a *app) waitCancelled(ctx context.Context, c *client.Client, id string) error {
+	job, err := c.WatchJob(ctx, id, nil)
+	if err != nil {
+		return err
+	}
+	if err := a.emit(job, func(w io.Writer) error { return a.showEnd(w, job) }); err != nil {
+		return err
+	}
+	if job.State != client.JobCancelled {
+		return &hintError{err: fmt.Errorf("it was too late: job %s %s", job.ID, stateText(job.State)), code: ExitConflict}
+	}
+	return nil
+}

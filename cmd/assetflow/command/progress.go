@@ -1,0 +1,121 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// meter shows how far something is: as a bar on a terminal, as plain lines elsewhere, and not at all for scripts.
+type meter interface {
+	// at says how much is done. It may be called from several goroutines.
+	at(done int64, what string)
+	// end removes what is in the way of the next line.
+	end()
+}
+
+// lineEvery is how often a meter of plain lines says something: a log should not fill up with it.
+const lineEvery = 10 * time.Second
+
+// uploadMeter shows an upload of total bytes.
+func (a *app) uploadMeter(name string, total int64) meter {
+	switch {
+	case a.silent():
+		return noMeter{}
+	case a.terminal(a.stderr):
+		return &barMeter{bar: newBar(a.stderr, total, "Uploading "+printable(name),
+			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))}
+	}
+	fmt.Fprintf(a.stderr, "Uploading %s (%s)\n", printable(name), size(total))
+	return &lineMeter{w: a.stderr, now: a.now, last: a.now(), line: func(done int64, _ string) string {
+		return fmt.Sprintf("Uploaded %s of %s (%d%%)", size(done), size(total), percent(float64(done)/float64(max(total, 1))))
+	}}
+}
+
+// jobSteps is the scale of a job's progress on a meter.
+const jobSteps = 1000
+
+// jobMeter shows a job's progress; done is in thousandths.
+func (a *app) jobMeter() meter {
+	switch {
+	case a.silent():
+		return noMeter{}
+	case a.terminal(a.stderr):
+		return &barMeter{bar: newBar(a.stderr, jobSteps, "Waiting", progressbar.OptionSetPredictTime(false))}
+	}
+	return &lineMeter{w: a.stderr, now: a.now, eachStep: true, line: func(done int64, step string) string {
+		return fmt.Sprintf("%s (%d%%)", step, percent(float64(done)/jobSteps))
+	}}
+}
+
+func percent(fraction float64) int { return int(math.Floor(fraction * 100)) }
+
+// barMeter is a progress bar.
+type barMeter struct {
+	mu   sync.Mutex
+	bar  *progressbar.ProgressBar
+	what string
+}
+
+func newBar(w io.Writer, total int64, what string, more ...progressbar.Option) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total, append([]progressbar.Option{
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionThrottle(100 * time.Millisecond),
+		progressbar.OptionSetRenderBlankState(true),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),
+	}, more...)...)
+}
+
+func (m *barMeter) at(done int64, what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if what != "" && what != m.what {
+		m.what = what
+		m.bar.Describe(printable(what))
+	}
+	_ = m.bar.Set64(done) // a terminal that is gone is no reason to stop
+}
+
+func (m *barMeter) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_ = m.bar.Clear()
+}
+
+// lineMeter writes a line now and then.
+type lineMeter struct {
+	mu       sync.Mutex
+	w        io.Writer
+	now      func() time.Time
+	line     func(done int64, what string) string
+	eachStep bool // a line when the step changes, too
+	last     time.Time
+	what     string
+}
+
+func (m *lineMeter) at(done int64, what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	changed := m.eachStep && what != "" && what != m.what
+	if !changed && now.Sub(m.last) < lineEvery || m.eachStep && what == "" {
+		return
+	}
+	m.last, m.what = now, what
+	fmt.Fprintln(m.w, printable(m.line(done, what)))
+}
+
+func (m *lineMeter) end() {}
+
+// noMeter shows nothing.
+type noMeter struct{}
+
+func (noMeter) at(int64, string) {}
+func (noMeter) end()             {}

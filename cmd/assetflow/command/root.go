@@ -1,0 +1,118 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+// Groups of the help text.
+const (
+	groupClient  = "client"
+	groupPackage = "package"
+	groupService = "service"
+	groupAdmin   = "admin"
+)
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "assetflow",
+		Short: "Import asset packages as durable jobs",
+		Long: `Assetflow imports asset packages as durable jobs. This program is the service itself, its administration, and
+the client with which packages are imported and jobs are followed.
+
+` + connectionHelp + `
+
+` + exitCodesHelp,
+		Example: `  assetflow login --endpoint https://assetflow.example.com --user ada --project shop
+  assetflow import shop.zip --wait
+  assetflow job list --state running
+  assetflow assets list -o json`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArguments,
+		RunE:          showHelp,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if !slices.Contains([]string{outputText, outputJSON}, a.output) {
+				return usagef("--output %q: must be %s or %s", a.output, outputText, outputJSON)
+			}
+			return nil
+		},
+	}
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", outputText, "`form` of the output: text for people, json for scripts")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes, only results and errors")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{text: err.Error()} })
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
+
+	root.AddGroup(
+		&cobra.Group{ID: groupClient, Title: "Import and look:"},
+		&cobra.Group{ID: groupPackage, Title: "Make packages:"},
+		&cobra.Group{ID: groupService, Title: "Run the service:"},
+		&cobra.Group{ID: groupAdmin, Title: "Administer it (works on the database directly):"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupClient, a.loginCommand(), a.logoutCommand(), a.importCommand(), a.jobCommand(), a.assetsCommand())
+	add(groupPackage, a.packageCommand())
+	add(groupService, a.apiCommand(), a.workerCommand(), a.migrateCommand(), a.configCommand(), a.masterKeyCommand())
+	add(groupAdmin, a.userCommand(), a.projectCommand(), a.instanceCommand())
+	root.AddCommand(a.versionCommand())
+	return root
+}
+
+// group makes a command that only holds others.
+func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: noArguments, RunE: showHelp}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// noArguments refuses arguments: of a command that holds others, they are names of commands that do not exist.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !cmd.HasSubCommands() {
+		return usagef("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
+	}
+	text := fmt.Sprintf("unknown command %q for %s", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+	}
+	return &usageError{text: text}
+}
+
+// arguments demands exactly the named arguments.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return usagef("%s needs %s", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
+		case len(args) > len(names):
+			return usagef("%s takes %s, got %q as well", cmd.CommandPath(), strings.Join(names, " and "), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// oneOfFlag checks a flag that has a few values.
+func oneOfFlag(name, value string, allowed ...string) error {
+	if value == "" || slices.Contains(allowed, value) {
+		return nil
+	}
+	return usagef("--%s %q: must be %s", name, value, strings.Join(allowed, " or "))
+}

@@ -1,0 +1,203 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"assetflow/auth"
+	"assetflow/cmd/assetflow/serve"
+	"assetflow/config"
+	"assetflow/telemetry"
+)
+
+const settingsHelp = `Every setting can stand in a YAML file (--config or ASSETFLOW_CONFIG), in the environment or on the command line, each
+stronger than the one before. ` + "`assetflow config`" + ` shows what they come to.`
+
+// settingsFlags are the flags of a command that reads the configuration.
+type settingsFlags struct {
+	file string
+	cmd  *cobra.Command
+}
+
+func addSettings(cmd *cobra.Command, add func(cmd *cobra.Command)) *settingsFlags {
+	f := &settingsFlags{cmd: cmd}
+	cmd.Flags().StringVar(&f.file, "config", "", "YAML `file` with settings (or ASSETFLOW_CONFIG)")
+	add(cmd)
+	return f
+}
+
+func (a *app) settings(f *settingsFlags, needs config.Need) (config.Config, error) {
+	return config.Load(config.Source{File: f.file, Environ: a.environ, Flags: f.cmd.Flags()}, needs)
+}
+
+func allSettings(cmd *cobra.Command) { config.AddFlags(cmd.Flags()) }
+
+func (a *app) logger(cfg config.Config) (*slog.Logger, error) {
+	return telemetry.NewLogger(a.stderr, telemetry.Options{Level: cfg.Log.Level, Format: cfg.Log.Format})
+}
+
+// withBackends runs what needs an open service.
+func (a *app) withBackends(ctx context.Context, f *settingsFlags, needs config.Need, run func(b *serve.Backends) error) (err error) {
+	cfg, err := a.settings(f, needs)
+	if err != nil {
+		return err
+	}
+	logger, err := a.logger(cfg)
+	if err != nil {
+		return err
+	}
+	b, err := serve.Open(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	return run(b)
+}
+
+func (a *app) apiCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "api",
+		Short: "Answer the REST contracts",
+		Long: `Runs the HTTP side of the service. It keeps no state: any number of them can run side by side, and jobs go on without
+it. SIGTERM or Ctrl-C lets requests under way end, for up to 10 seconds. It does not start on a database that
+` + "`assetflow migrate`" + ` has not prepared.
+
+` + settingsHelp,
+		Example: `  ASSETFLOW_DATABASE_URL=postgres://… ASSETFLOW_MASTER_KEY_FILE=/run/secrets/master-key assetflow api --http-addr :8080
+  assetflow api --config /etc/assetflow.yaml`,
+		Args: noArguments,
+	}
+	flags := addSettings(cmd, allSettings)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		return a.withBackends(ctx, flags, config.NeedDatabase|config.NeedMasterKey, func(b *serve.Backends) error {
+			if err := b.Check(ctx); err != nil {
+				return err
+			}
+			ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.Config.HTTP.Addr)
+			if err != nil {
+				return fmt.Errorf("listen for requests: %w", err)
+			}
+			return b.API(ctx, ln, Version)
+		})
+	}
+	return cmd
+}
+
+func (a *app) workerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "worker",
+		Short: "Run the steps of jobs",
+		Long: `Runs the steps of jobs. It keeps no state: any number of workers can run side by side, and the steps of one that dies
+are done again by others. SIGTERM or Ctrl-C lets steps under way end, for up to 8 seconds.
+
+` + settingsHelp,
+		Example: `  assetflow worker --config /etc/assetflow.yaml`,
+		Args:    noArguments,
+	}
+	flags := addSettings(cmd, allSettings)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		return a.withBackends(ctx, flags, config.NeedDatabase, func(b *serve.Backends) error {
+			if err := b.Check(ctx); err != nil {
+				return err
+			}
+			return b.Worker(ctx)
+		})
+	}
+	return cmd
+}
+
+func (a *app) migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Prepare database, bucket and Temporal namespace",
+		Long: `Brings the schema of the database to this program's version, makes the bucket where it is missing, and registers the
+search attributes in the Temporal namespace. Run it before api and worker of a new version; it can be run any number of
+times, and does not disturb what runs. With --database-only the database alone is prepared.
+
+` + settingsHelp,
+		Example: `  assetflow migrate --config /etc/assetflow.yaml
+  assetflow migrate --database-only --database-url sqlite:assetflow.db`,
+		Args: noArguments,
+	}
+	var databaseOnly bool
+	flags := addSettings(cmd, allSettings)
+	cmd.Flags().BoolVar(&databaseOnly, "database-only", false, "prepare the database and nothing else")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		if databaseOnly {
+			cat, err := a.openCatalog(ctx, flags, config.NeedDatabase)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = cat.Close() }()
+			if err := cat.Migrate(ctx); err != nil {
+				return err
+			}
+		} else if err := a.withBackends(ctx, flags, config.NeedDatabase, func(b *serve.Backends) error { return b.Prepare(ctx) }); err != nil {
+			return err
+		}
+		return a.emit(map[string]bool{"prepared": true}, func(w io.Writer) error {
+			what := "Database, bucket and Temporal namespace are up to date."
+			if databaseOnly {
+				what = "The database is up to date."
+			}
+			_, err := fmt.Fprintln(w, what)
+			return err
+		})
+	}
+	return cmd
+}
+
+func (a *app) configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Show the service's settings and where they come from",
+		Long: `Shows every setting as api and worker would see it here, and where it comes from. Secrets are not shown.
+
+` + settingsHelp,
+		Example: `  assetflow config --config /etc/assetflow.yaml
+  ASSETFLOW_LOG_LEVEL=debug assetflow config -o json`,
+		Args: noArguments,
+	}
+	flags := addSettings(cmd, allSettings)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		cfg, err := a.settings(flags, 0)
+		if err != nil {
+			return err
+		}
+		return a.emit(map[string]any{"settings": cfg.Settings()}, func(w io.Writer) error {
+			rows := [][]string{{"SETTING", "VALUE", "FROM"}}
+			for _, s := range cfg.Settings() {
+				rows = append(rows, []string{s.Key, s.Value, s.Origin})
+			}
+			return table(w, rows)
+		})
+	}
+	return cmd
+}
+
+func (a *app) masterKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "master-key",
+		Short: "Make a master key",
+		Long: `Makes a random master key and writes it to stdout. The service signs tokens and seals the secret keys of access keys
+with it: give the same one to every api, keep it secret, and keep a copy. What one master key has sealed, no other opens.`,
+		Example: `  assetflow master-key > master-key && chmod 600 master-key`,
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			key := auth.GenerateMasterKey()
+			return a.emit(map[string]string{"master_key": key}, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, key)
+				return err
+			})
+		},
+	}
+}
