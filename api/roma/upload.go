@@ -48,7 +48,10 @@ func (s *server) receive(ctx context.Context, form *multipart.Reader, body *uplo
 		return "", storage.Staged{}, noBody()
 	}
 	part, err := form.NextRawPart()
-	if err != nil {
+	switch {
+	case err == io.EOF: //nolint:errorlint // see checkRest
+		return "", storage.Staged{}, onePart()
+	case err != nil:
 		return "", storage.Staged{}, bodyFault(err)
 	}
 	if name, err = checkPart(part); err != nil {
@@ -73,7 +76,7 @@ func (s *server) receive(ctx context.Context, form *multipart.Reader, body *uplo
 func checkRest(form *multipart.Reader, body io.Reader, staged storage.Staged) error {
 	switch _, err := form.NextRawPart(); {
 	case err == nil:
-		return fault.New(fault.Invalid, codeBody, "The form must have exactly one part, %s.", partName)
+		return onePart()
 	case err != io.EOF: //nolint:errorlint // io.EOF itself is the closing boundary; wrapped, it is the body's end without one
 		return bodyFault(err)
 	}
@@ -89,12 +92,16 @@ func checkRest(form *multipart.Reader, body io.Reader, staged storage.Staged) er
 	return nil
 }
 
+func onePart() *fault.Error {
+	return fault.New(fault.Invalid, codeBody, "The form must have exactly one part, %s.", partName)
+}
+
 // checkPart gives the file's name where the part is the one that is asked for.
 func checkPart(part *multipart.Part) (string, error) {
 	// Not part.FileName(), which drops folders: a name with one is refused, not mended.
 	disposition, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	if err != nil || disposition != "form-data" || params["name"] != partName {
-		return "", fault.New(fault.Invalid, codeBody, "The form must have exactly one part, %s.", partName).Wrap(err)
+		return "", onePart().Wrap(err)
 	}
 	if name, ok := params["filename"]; !ok || !fileName.MatchString(name) {
 		return "", fault.New(fault.Invalid, codeFileName, "Only .zip files can be imported. The file's name must start with a letter or digit "+
