@@ -1,50 +1,151 @@
 // Package devstack assembles Assetflow with everything it needs in one process: Temporal with its UI, an S3 server, a
 // SQLite catalog, the API and a worker. cmd/assetflow-dev, the end-to-end tests and the benchmarks start it.
+//
+// One stack runs per process at a time, because one embedded S3 server does. While it runs, the working directory of
+// the process is the server's, see package embedded/s3.
+//
+// The data folder holds
+//
+//	credentials.json  addresses and the first user's secrets, for people and scripts
+//	master.key        what tokens are signed and secret keys are sealed with
+//	s3-root.json      the key pair of the S3 server
+//	catalog.db        the catalog
+//	temporal.db       running and recently ended workflows
+//	s3/               objects
+//	lock              held while a process uses the folder
 package devstack
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+
+	"assetflow/auth"
+	"assetflow/catalog"
+	"assetflow/storage"
 )
 
-// Options says how a stack is started. Addresses are host:port; with port 0 a free port is taken.
+// Options says how a stack is started. An address is host:port; without a host it stands for 127.0.0.1, with port 0 (or
+// when it is empty) for a free port.
 type Options struct {
-	// DataDir holds everything that survives a restart. Required.
+	// DataDir holds everything that survives a restart; it is made when missing. Required.
 	DataDir string
-	// HTTPAddr, TemporalAddr, UIAddr and S3Addr are where the parts listen; "127.0.0.1:0" when empty.
+	// HTTPAddr is where the API listens, TemporalAddr the Temporal frontend, UIAddr its web UI, S3Addr the S3 server.
 	HTTPAddr, TemporalAddr, UIAddr, S3Addr string
-	// Region is the name of the S3 region and of the region the contracts show; "region-a" when empty.
+	// Region is the name of the S3 region and of the region the API shows; "region-a" when empty.
 	Region string
-	// NoWorker leaves the worker out: jobs start and wait.
+	// NoWorker leaves the worker out: jobs start, and wait for one.
 	NoWorker bool
 	// NoUI leaves the Temporal UI out.
 	NoUI bool
+	// Interceptors see every workflow and step of the worker: for tests that hold a step.
+	Interceptors []interceptor.WorkerInterceptor
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
+	// Version is the program's version, for the API to show.
+	Version string
 }
 
-// Credentials is what a person or a test needs to use the stack; the keys are those of credentials.json.
-type Credentials struct {
-	Endpoint   string `json:"endpoint"`
-	TemporalUI string `json:"temporal_ui"`
-	S3Endpoint string `json:"s3_endpoint"`
-	ProjectID  string `json:"project_id"`
-	InstanceID string `json:"instance_id"`
-	Domain     string `json:"domain"`
-	User       string `json:"user"`
-	Password   string `json:"password"`
-	AccessKey  string `json:"access_key"`
-	SecretKey  string `json:"secret_key"`
+// Stack is a running stack. Its methods may be called at the same time.
+type Stack struct {
+	credentials Credentials
+	running     parts
+	failed      chan struct{}
+	fail        sync.Once
+	failure     error // read after failed
+	stop        sync.Once
+	stopped     error // what Stop returned, read after stop
 }
 
-// Stack is a running stack.
-type Stack struct{}
+// Start starts a stack and returns when it is ready. ctx bounds the start only. A *LockedError says that another process
+// uses the folder, an *AddressError which address cannot be used, a *temporal.SchemaError that temporal.db was made by
+// another version.
+func Start(ctx context.Context, opts Options) (*Stack, error) {
+	if opts.DataDir == "" {
+		return nil, errors.New("start the stack: no data folder is named")
+	}
+	dir, err := filepath.Abs(opts.DataDir) // the working directory is about to change
+	if err != nil {
+		return nil, fmt.Errorf("start the stack: %w", err)
+	}
+	opts.DataDir = dir
+	if opts.Region == "" {
+		opts.Region = "region-a"
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	s := &Stack{failed: make(chan struct{})}
+	if s.credentials, err = s.running.start(ctx, opts, s.setFailed); err != nil {
+		s.running.stop(opts.Logger)
+		return nil, err
+	}
+	return s, nil
+}
 
-// Start starts a stack and returns when it is ready.
-func Start(ctx context.Context, opts Options) (*Stack, error) { panic("not built yet") }
+// Stop drains the stack and ends it: the API accepts nothing more and finishes its requests, the worker its steps, for
+// at most 4 s each; then Temporal, S3 and the database end. It returns early with an error when ctx ends first. Further
+// calls wait for the first one and return the same.
+func (s *Stack) Stop(ctx context.Context) error {
+	s.stop.Do(func() {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.running.stop(s.running.logger)
+		}()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			s.stopped = fmt.Errorf("stop the stack: %w", context.Cause(ctx))
+		}
+	})
+	return s.stopped
+}
 
-// Stop drains the stack and ends it; it stops waiting when ctx ends.
-func (s *Stack) Stop(ctx context.Context) error { panic("not built yet") }
+// Failed is closed when a part of the stack has failed in a way that it cannot go on from; Err then says how.
+func (s *Stack) Failed() <-chan struct{} { return s.failed }
 
-// Credentials are the addresses and the first user's secrets, as in <data-dir>/credentials.json.
-func (s *Stack) Credentials() Credentials { panic("not built yet") }
+// Err is the error that closed Failed, nil before.
+func (s *Stack) Err() error {
+	select {
+	case <-s.failed:
+		return s.failure
+	default:
+		return nil
+	}
+}
+
+func (s *Stack) setFailed(err error) {
+	s.fail.Do(func() {
+		s.failure = err
+		close(s.failed)
+	})
+}
+
+// Credentials are the addresses and the first user's secrets, as they stand in credentials.json.
+func (s *Stack) Credentials() Credentials { return s.credentials }
+
+// TemporalAddr is the host:port of the Temporal frontend.
+func (s *Stack) TemporalAddr() string { return s.running.temporal.Addr() }
+
+// Temporal is a client of the Temporal server, in the namespace of the jobs. It is closed by Stop.
+func (s *Stack) Temporal() client.Client { return s.running.client }
+
+// Catalog is the stack's catalog. It is closed by Stop.
+func (s *Stack) Catalog() *catalog.Catalog { return s.running.catalog }
+
+// Storage is the stack's bucket.
+func (s *Stack) Storage() *storage.Store { return s.running.storage }
+
+// Auth knows the stack's users.
+func (s *Stack) Auth() *auth.Service { return s.running.auth }
+
+// drainTime is how long requests and steps may go on after Stop was called.
+const drainTime = 4 * time.Second

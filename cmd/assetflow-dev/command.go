@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"assetflow/devstack"
+	"assetflow/telemetry"
+)
+
+const help = `Runs Assetflow with everything it needs in one process: Temporal with its web UI, an S3 server, a SQLite catalog, the API
+and a worker. Nothing else has to be installed.
+
+Everything is kept in one folder (--data-dir) and is there again after a restart; remove the folder to begin anew. The first
+start makes a user "admin" with a random password and an access key, a project "demo" and an instance "demo" in it, and
+writes what is needed to use them, with the addresses, to <data-dir>/credentials.json (readable by its owner only).
+
+It is for development: nobody who reaches the Temporal and UI addresses is asked who they are, so these are on this
+machine only unless you name another host, and after a power failure the last moments of running jobs may be lost.
+
+Ctrl-C (or SIGTERM) lets requests and steps finish, for a few seconds, and ends. Jobs that still run then go on with the
+next start. A second Ctrl-C ends at once.`
+
+// flag is a flag with its environment variable.
+type flag struct {
+	name, variable, fallback, usage string
+	value                           *string
+}
+
+func flags(o *devstack.Options, logLevel *string) []flag {
+	return []flag{
+		{"data-dir", "ASSETFLOW_DEV_DATA_DIR", ".assetflow", "`folder` that keeps everything", &o.DataDir},
+		{httpFlag, "ASSETFLOW_DEV_HTTP_ADDR", "127.0.0.1:8080", "`host:port` of the API", &o.HTTPAddr},
+		{temporalFlag, "ASSETFLOW_DEV_TEMPORAL_ADDR", "127.0.0.1:7233", "`host:port` of the Temporal server", &o.TemporalAddr},
+		{uiFlag, "ASSETFLOW_DEV_UI_ADDR", "127.0.0.1:8233", "`host:port` of the Temporal web UI", &o.UIAddr},
+		{s3Flag, "ASSETFLOW_DEV_S3_ADDR", "127.0.0.1:9000", "`host:port` of the S3 server", &o.S3Addr},
+		{"region", "ASSETFLOW_DEV_REGION", "region-a", "`name` of the region this stack stands for", &o.Region},
+		{"log-level", "ASSETFLOW_LOG_LEVEL", "info", "what is logged to stderr: `level` debug, info, warn or error", logLevel},
+	}
+}
+
+// The flags that name addresses.
+const (
+	httpFlag     = "http-addr"
+	temporalFlag = "temporal-addr"
+	uiFlag       = "ui-addr"
+	s3Flag       = "s3-addr"
+)
+
+// runner runs a stack until ctx ends.
+type runner func(ctx context.Context, out, logs io.Writer, opts devstack.Options) error
+
+func newCommand(run runner) *cobra.Command {
+	var opts devstack.Options
+	var logLevel string
+	cmd := &cobra.Command{
+		Use:           "assetflow-dev",
+		Short:         "Run Assetflow with everything it needs in one process",
+		Long:          help,
+		Args:          cobra.NoArgs,
+		Version:       version(),
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			logger, err := telemetry.NewLogger(cmd.ErrOrStderr(), telemetry.Options{Level: logLevel})
+			if err != nil {
+				return fmt.Errorf("--log-level: %w", err)
+			}
+			opts.Logger, opts.Version = logger, version()
+			return run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), opts)
+		},
+	}
+	for _, f := range flags(&opts, &logLevel) {
+		fallback := f.fallback
+		if value := os.Getenv(f.variable); value != "" {
+			fallback = value
+		}
+		cmd.Flags().StringVar(f.value, f.name, fallback, fmt.Sprintf("%s (or %s)", f.usage, f.variable))
+	}
+	return cmd
+}
+
+// explain adds to an error the flag that helps.
+func explain(err error) string {
+	var address *devstack.AddressError
+	if errors.As(err, &address) {
+		name := map[devstack.Part]string{
+			devstack.HTTP: httpFlag, devstack.Temporal: temporalFlag, devstack.UI: uiFlag, devstack.S3: s3Flag,
+		}[address.Part]
+		for _, f := range flags(&devstack.Options{}, nil) {
+			if f.name == name {
+				return fmt.Sprintf("%v: choose another with --%s (or %s)", address, f.name, f.variable)
+			}
+		}
+	}
+	var locked *devstack.LockedError
+	if errors.As(err, &locked) {
+		return fmt.Sprintf("%v with --data-dir (or ASSETFLOW_DEV_DATA_DIR)", locked)
+	}
+	return err.Error()
+}

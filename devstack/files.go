@@ -1,0 +1,144 @@
+package devstack
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"assetflow/auth"
+)
+
+// Files in the data folder.
+const (
+	credentialsFile = "credentials.json"
+	// firstStartFile holds the credentials from before they are used until credentials.json is complete.
+	firstStartFile = "first-start.json"
+	catalogFile    = "catalog.db"
+	masterKeyFile  = "master.key"
+	s3RootFile     = "s3-root.json"
+)
+
+// Credentials is what a person, a script or a test needs to use the stack; the keys are those of credentials.json.
+type Credentials struct {
+	Endpoint   string `json:"endpoint"`    // base URL of the API
+	TemporalUI string `json:"temporal_ui"` // URL; empty without the UI
+	S3Endpoint string `json:"s3_endpoint"` // base URL of the S3 server
+	ProjectID  string `json:"project_id"`
+	InstanceID string `json:"instance_id"`
+	Domain     string `json:"domain"`
+	User       string `json:"user"`
+	Password   string `json:"password"`
+	AccessKey  string `json:"access_key"`
+	SecretKey  string `json:"secret_key"`
+}
+
+// secrets are the keys that the stack makes for itself.
+type secrets struct {
+	masterKey string
+	s3        keyPair
+}
+
+type keyPair struct {
+	AccessKey string `json:"access_key"`
+	SecretKey string `json:"secret_key"`
+}
+
+// loadSecrets reads the keys, and makes those that do not exist.
+func loadSecrets(dir string) (secrets, error) {
+	var s secrets
+	text, err := os.ReadFile(filepath.Join(dir, masterKeyFile)) //nolint:gosec // G304: the person names the folder
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(dir, catalogFile)); err == nil {
+			return secrets{}, fmt.Errorf("%s is missing from %s: without it no stored secret key can be read; "+
+				"put it back, or remove the whole folder to begin anew", masterKeyFile, dir)
+		}
+		s.masterKey = auth.GenerateMasterKey()
+		if err := writeFile(dir, masterKeyFile, []byte(s.masterKey+"\n")); err != nil {
+			return secrets{}, err
+		}
+	case err != nil:
+		return secrets{}, fmt.Errorf("read the master key: %w", err)
+	default:
+		s.masterKey = string(text)
+	}
+	found, err := readJSON(dir, s3RootFile, &s.s3)
+	if err == nil && !found {
+		s.s3 = keyPair{AccessKey: rand.Text(), SecretKey: rand.Text() + rand.Text()}
+		err = writeJSON(dir, s3RootFile, s.s3)
+	}
+	return s, err
+}
+
+// publish writes credentials.json when it says something else. From then on the file is complete, and the one of the
+// first start is not needed any more.
+func (c Credentials) publish(dir string) error {
+	var old Credentials
+	found, err := readJSON(dir, credentialsFile, &old)
+	if err != nil {
+		return err
+	}
+	if !found || old != c {
+		if err := writeJSON(dir, credentialsFile, c); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, firstStartFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("tidy up after the first start: %w", err)
+	}
+	return nil
+}
+
+func readJSON(dir, name string, into any) (found bool, err error) {
+	path := filepath.Join(dir, name)
+	text, err := os.ReadFile(path) //nolint:gosec // G304: the person names the folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return false, fmt.Errorf("read %s: %w (mend the file or remove it)", path, err)
+	}
+	return true, nil
+}
+
+func writeJSON(dir, name string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return writeFile(dir, name, append(text, '\n'))
+}
+
+// writeFile writes a file that only its owner can read. After a crash the file has its old content or the new one, and
+// once writeFile has returned it has the new one.
+func writeFile(dir, name string, content []byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write %s: %w", name, err)
+		}
+	}()
+	file, err := os.CreateTemp(dir, "."+name+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }() // it has its final name when all went well
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(file.Name(), filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	folder, err := os.Open(dir) //nolint:gosec // G304: the person names the folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close()) // the new name
+}
