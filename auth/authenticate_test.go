@@ -194,7 +194,22 @@ func TestLockOutCountsGuessesOnly(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Guesses that come at once are counted one by one, and a caller that hangs up does not save its guess.
+// A caller that hangs up does not save its guess.
+func TestLockOutCountsHangUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ak, _ := f.key(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := httptest.NewRequest(http.MethodPost, "/x", strings.NewReader("{}"))
+	require.NoError(t, signature.Sign(r, ak, "wrong", f.now()))
+	r.Body = io.NopCloser(hangUp{r.Body, cancel})
+	_, err := f.Authenticate(ctx, r)
+	require.Equal(t, "auth.signature_mismatch", fault.CodeOf(err))
+	require.Error(t, ctx.Err())
+	require.Equal(t, 1, f.accessKey(t, ak).Failures)
+}
+
+// Guesses that come at once are counted one by one.
 func TestLockOutConcurrent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -262,6 +277,17 @@ func (f *fixture) accessKey(t *testing.T, ak string) catalog.AccessKey {
 	key, err := f.cat.AccessKey(context.Background(), ak)
 	require.NoError(t, err)
 	return key
+}
+
+// hangUp ends the context of a request when its body is read.
+type hangUp struct {
+	io.Reader
+	cancel context.CancelFunc
+}
+
+func (h hangUp) Read(p []byte) (int, error) {
+	h.cancel()
+	return h.Reader.Read(p)
 }
 
 type failingReader struct{}

@@ -74,7 +74,7 @@ func GenerateMasterKey() string {
 // sealSecret seals a secret key for the catalog. The access key is bound to it: a sealed secret that is moved to
 // another access key does not open.
 func (k *Keys) sealSecret(accessKey, secretKey string) []byte {
-	return k.seal.Seal(nil, nil, []byte(secretKey), []byte(accessKey))
+	return k.seal.Seal(nil, nil, []byte(secretKey), []byte(accessKey)) //nolint:gosec // the cipher takes no nonce, it makes one
 }
 
 func (k *Keys) openSecret(accessKey string, sealed []byte) (string, error) {

@@ -102,7 +102,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	require.NotContains(t, text, "hidden")
 	require.NotContains(t, text, fmt.Sprintf("%x", keys.tokens))
-	require.NotContains(t, text, fmt.Sprint(keys.tokens))
+	require.NotContains(t, text, fmt.Sprintf("%d", keys.tokens))
 	require.Contains(t, text, "anna")
 }
 

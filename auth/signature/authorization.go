@@ -114,9 +114,12 @@ func parseNames(list string) ([]string, error) {
 }
 
 func isAccessKey(s string) bool {
-	return len(s) <= maxAccessKey && !strings.ContainsFunc(s, func(c rune) bool {
-		return c >= 0x80 || !isUnreserved(byte(c))
-	})
+	for i := range len(s) {
+		if !isUnreserved(s[i]) {
+			return false
+		}
+	}
+	return len(s) <= maxAccessKey
 }
 
 func isHeaderName(s string) bool {

@@ -64,7 +64,7 @@ func TestVectors(t *testing.T) {
 
 func TestVectorSignedHeaders(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("POST", "/v2/p1/x", strings.NewReader("--b--"))
+	r := httptest.NewRequest(http.MethodPost, "/v2/p1/x", strings.NewReader("--b--"))
 	r.Header = http.Header{
 		"User-Agent": {"u"}, "X-Project-Id": {"p1"}, "Content-Type": {"multipart/form-data; boundary=b"},
 		"Accept": {"*/*"}, "X-Forwarded-For": {"1.2.3.4"},

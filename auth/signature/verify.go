@@ -167,7 +167,7 @@ func (b *verifiedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.Reader.Read(p)
 	b.hash.Write(p[:n])
-	if err == io.EOF && !hmac.Equal(b.hash.Sum(nil), b.want) {
+	if errors.Is(err, io.EOF) && !hmac.Equal(b.hash.Sum(nil), b.want) {
 		n, err = 0, mismatch(errBody)
 	}
 	b.err = err

@@ -76,7 +76,7 @@ func TestVerifyOtherSigner(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			body := `{"action":"redeploy"}`
-			r, err := http.NewRequest("POST", "http://localhost"+c.target, strings.NewReader(body))
+			r, err := http.NewRequest(http.MethodPost, "http://localhost"+c.target, strings.NewReader(body))
 			require.NoError(t, err)
 			r.Host = "assetflow.example:8080"
 			r.Header.Set("X-Sdk-Date", "20260101T000000Z")
@@ -100,7 +100,7 @@ func TestVerifyOtherSigner(t *testing.T) {
 // The order of the list is the signer's; a proxy's additional headers do not matter.
 func TestVerifyListsAsGiven(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("GET", "/a", nil)
+	r := httptest.NewRequest(http.MethodGet, "/a", nil)
 	r.Header.Set("X-Sdk-Date", "20260101T000000Z")
 	r.Header.Set("X-B", "  spaced  ")
 	r.Header.Set("X-Forwarded-For", "10.0.0.1")
@@ -158,7 +158,7 @@ func TestVerifyRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest("POST", "/v2/p1/instances/i1/assets/delete?x=1", strings.NewReader(jsonBody))
+			r := httptest.NewRequest(http.MethodPost, "/v2/p1/instances/i1/assets/delete?x=1", strings.NewReader(jsonBody))
 			r.Header.Set("Content-Type", "application/json")
 			r.Header.Set("X-Project-Id", "p1")
 			if c.before != nil {
@@ -181,7 +181,7 @@ func TestVerifyRefuses(t *testing.T) {
 func TestVerifyDateWindow(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{-15 * time.Minute, 0, 15 * time.Minute} {
-		r := httptest.NewRequest("GET", "/a", nil)
+		r := httptest.NewRequest(http.MethodGet, "/a", nil)
 		require.NoError(t, signature.Sign(r, ak, sk, vectorTime.Add(off)))
 		require.NoError(t, verify(r), off)
 	}
@@ -189,7 +189,7 @@ func TestVerifyDateWindow(t *testing.T) {
 
 func TestVerifyExpiredSaysWhen(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("GET", "/a", nil)
+	r := httptest.NewRequest(http.MethodGet, "/a", nil)
 	require.NoError(t, signature.Sign(r, ak, sk, vectorTime.Add(-time.Hour)))
 	f, ok := fault.As(verify(r))
 	require.True(t, ok)
@@ -199,18 +199,39 @@ func TestVerifyExpiredSaysWhen(t *testing.T) {
 // A client may say UNSIGNED-PAYLOAD on a request that has no body, whatever its Content-Type.
 func TestVerifyUnsignedNoBody(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("GET", "/a", nil)
+	r := httptest.NewRequest(http.MethodGet, "/a", nil)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD")
 	require.NoError(t, signature.Sign(r, ak, sk, vectorTime))
 	require.NoError(t, verify(r))
 }
 
+// A payload header that is not signed itself may not be sent twice either.
+func TestVerifyPayloadHeaderTwice(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodGet, "/a", nil)
+	r.Header.Set("X-Sdk-Date", "20260101T000000Z")
+	r.Header.Set("X-Sdk-Content-Sha256", hexHash(""))
+	signedBy(r, "GET", "/a/", "", "x-sdk-date:20260101T000000Z", "", "x-sdk-date", hexHash(""))
+	require.NoError(t, verify(r))
+	r.Header.Add("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD")
+	require.Equal(t, "auth.signature_mismatch", fault.CodeOf(verify(r)))
+}
+
+// A body that says it is too large is not read at all.
+func TestVerifyLargeBodyIsNotRead(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/a", nil)
+	require.NoError(t, signature.Sign(r, ak, sk, vectorTime))
+	r.Body, r.ContentLength = io.NopCloser(brokenReader{}), signature.MaxHashedBody+1
+	require.Equal(t, "auth.body_too_large", fault.CodeOf(verify(r)))
+}
+
 // An unsigned body is not touched: an upload that is refused later was not read.
 func TestVerifyLeavesUnsignedBody(t *testing.T) {
 	t.Parallel()
 	body := io.NopCloser(brokenReader{})
-	r := httptest.NewRequest("POST", "/a", body)
+	r := httptest.NewRequest(http.MethodPost, "/a", body)
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
 	require.NoError(t, signature.Sign(r, ak, sk, vectorTime))
 	require.NoError(t, verify(r))
@@ -234,7 +255,7 @@ func TestVerifyLargeBodyWithHash(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := httptest.NewRequest("POST", "/a", bytes.NewReader(body))
+			r := httptest.NewRequest(http.MethodPost, "/a", bytes.NewReader(body))
 			r.Header.Set("Content-Type", "application/json")
 			require.NoError(t, signature.Sign(r, ak, sk, vectorTime))
 			require.Equal(t, hexHash(string(body)), r.Header.Get("X-Sdk-Content-Sha256"))
@@ -258,7 +279,7 @@ func TestVerifyLargeBodyWithHash(t *testing.T) {
 // Verify must not be talked into holding a large body in memory by a caller who has no key.
 func TestVerifyLargeBodyWithWrongKeyIsNotRead(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("POST", "/a", brokenReader{})
+	r := httptest.NewRequest(http.MethodPost, "/a", brokenReader{})
 	r.Header.Set("Content-Type", "application/octet-stream")
 	r.Header.Set("X-Sdk-Content-Sha256", hexHash("x"))
 	require.NoError(t, signature.Sign(r, ak, "another", vectorTime))
@@ -267,7 +288,7 @@ func TestVerifyLargeBodyWithWrongKeyIsNotRead(t *testing.T) {
 
 func TestSignRefusesRepeatedHeader(t *testing.T) {
 	t.Parallel()
-	r := httptest.NewRequest("GET", "/a", nil)
+	r := httptest.NewRequest(http.MethodGet, "/a", nil)
 	r.Header["X-Twice"] = []string{"a", "b"}
 	require.ErrorContains(t, signature.Sign(r, ak, sk, vectorTime), "x-twice")
 }
@@ -278,7 +299,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add("/a/b%2Fc", "x=1&y=é", "/a/b/c", "x=1")
 	f.Add("/", "", "/%2F", "&")
 	f.Fuzz(func(t *testing.T, path, query, otherPath, otherQuery string) {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		u, err := r.URL.Parse("http://h/")
 		require.NoError(t, err)
 		u.Path, u.RawQuery = path, query
