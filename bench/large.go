@@ -18,7 +18,7 @@ import (
 // how long each step took.
 func benchLarge(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 	path := filepath.Join(s.dir, "package.zip")
-	size, err := buildPackageFile(path, serial.Add(1), z.largeAssets, z.largeBytes)
+	size, err := buildPackageFile(path, spec(serial.Add(1), z.largeAssets, z.largeBytes))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func benchLarge(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 	table(out, fmt.Sprintf("(c) Memory during upload and import of a %s package of %d assets", mib(size), z.largeAssets),
 		[]string{"idle", "peak", "above idle"}, [][]string{{mib(idle), mib(peak), fmt.Sprintf("**%s**", mib(peak-idle))}})
 
-	steps, err := s.steps(ctx, jobs.WorkflowID(catalog.AssetImport, s.credentials.ProjectID, userID))
+	steps, err := s.steps(ctx, jobs.WorkflowID(catalog.AssetImport, s.Credentials.ProjectID, userID))
 	if err != nil {
 		return err
 	}

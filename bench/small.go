@@ -138,15 +138,12 @@ func (s *stack) load(ctx context.Context, users, n int, once operation) (measure
 	return m, err
 }
 
-// serial makes every package of a run different: equal content would be stored once and measure nothing.
+// serial numbers the packages of a run.
 var serial atomic.Int64
 
 func (s *stack) importOnce(callers []*assetclient.Client) operation {
 	return func(ctx context.Context, user, _ int, poll time.Duration) error {
-		pkg, err := buildPackage(serial.Add(1), smallAssets, smallBytes)
-		if err != nil {
-			return err
-		}
+		pkg := spec(serial.Add(1), smallAssets, smallBytes).Bytes()
 		c := callers[user]
 		id, err := c.Import(ctx, "small.zip", bytes.NewReader(pkg), int64(len(pkg)), assetclient.ImportOptions{})
 		if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,21 +21,14 @@ import (
 	"assetflow/auth"
 	"assetflow/catalog"
 	assetclient "assetflow/client"
+	"assetflow/devstack"
 )
 
 // stack is a development stack in a process of its own, on a data folder of its own.
 type stack struct {
-	dir         string
-	process     *exec.Cmd
-	credentials struct {
-		Endpoint   string `json:"endpoint"`
-		S3Endpoint string `json:"s3_endpoint"`
-		ProjectID  string `json:"project_id"`
-		InstanceID string `json:"instance_id"`
-		Domain     string `json:"domain"`
-		AccessKey  string `json:"access_key"`
-		SecretKey  string `json:"secret_key"`
-	}
+	dir     string
+	process *exec.Cmd
+	devstack.Attachment
 	catalog  *catalog.Catalog
 	auth     *auth.Service
 	temporal client.Client
@@ -84,23 +76,15 @@ func (s *stack) start(ctx context.Context) error {
 	if err := s.waitReady(ctx); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join(data, "credentials.json"))
-	if err != nil {
+	if s.Attachment, err = devstack.Attach(data); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &s.credentials); err != nil {
-		return err
-	}
-	key, err := os.ReadFile(filepath.Join(data, "master.key"))
-	if err != nil {
-		return err
-	}
-	keys, err := auth.ParseMasterKey(strings.TrimSpace(string(key)))
+	keys, err := auth.ParseMasterKey(s.MasterKey)
 	if err != nil {
 		return err
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	if s.catalog, err = catalog.Open(ctx, "sqlite:"+filepath.Join(data, "catalog.db"), quiet); err != nil {
+	if s.catalog, err = catalog.Open(ctx, s.CatalogURL, quiet); err != nil {
 		return err
 	}
 	s.auth = auth.New(s.catalog, keys)
@@ -151,11 +135,11 @@ func (s *stack) stop() error {
 
 // caller makes a user of the demo project with an access key, and a client that signs as them.
 func (s *stack) caller(ctx context.Context, name string) (*assetclient.Client, string, error) {
-	user, err := s.auth.AddUser(ctx, s.credentials.Domain, name, "correct horse battery staple "+name)
+	user, err := s.auth.AddUser(ctx, s.Credentials.Domain, name, "correct horse battery staple "+name)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := s.auth.GrantRole(ctx, user.ID, s.credentials.ProjectID, string(auth.RoleDevelop)); err != nil {
+	if err := s.auth.GrantRole(ctx, user.ID, s.Credentials.ProjectID, string(auth.RoleDevelop)); err != nil {
 		return nil, "", err
 	}
 	ak, sk, err := s.auth.AddAccessKey(ctx, user.ID)
@@ -163,7 +147,7 @@ func (s *stack) caller(ctx context.Context, name string) (*assetclient.Client, s
 		return nil, "", err
 	}
 	return assetclient.New(assetclient.Config{
-		Endpoint: s.credentials.Endpoint, ProjectID: s.credentials.ProjectID, InstanceID: s.credentials.InstanceID,
+		Endpoint: s.Credentials.Endpoint, ProjectID: s.Credentials.ProjectID, InstanceID: s.Credentials.InstanceID,
 		AccessKey: ak, SecretKey: sk,
 	}), user.ID, nil
 }

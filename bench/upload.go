@@ -20,7 +20,7 @@ import (
 // the same S3 server with the SDK's own transfer manager, and watches the process's memory meanwhile.
 func benchUpload(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 	path := filepath.Join(s.dir, "package.zip")
-	size, err := buildPackageFile(path, serial.Add(1), 1, z.uploadBytes)
+	size, err := buildPackageFile(path, spec(serial.Add(1), 1, z.uploadBytes))
 	if err != nil {
 		return err
 	}
@@ -28,10 +28,7 @@ func benchUpload(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	store, err := s.s3()
-	if err != nil {
-		return err
-	}
+	store := s.s3()
 	idle, _, err := s.resident()
 	if err != nil {
 		return err
@@ -84,15 +81,12 @@ func (s *stack) upload(ctx context.Context, c *assetclient.Client, path string, 
 	return time.Since(begin), job, err
 }
 
-func (s *stack) s3() (*transfermanager.Client, error) {
-	key, err := s.s3Keys()
-	if err != nil {
-		return nil, err
-	}
+// s3 is a plain client of the stack's S3 server, as anybody would make one.
+func (s *stack) s3() *transfermanager.Client {
 	return transfermanager.New(s3.New(s3.Options{
-		Region: "region-a", BaseEndpoint: aws.String(s.credentials.S3Endpoint), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(key.access, key.secret, ""),
-	})), nil
+		Region: s.Storage.Region, BaseEndpoint: aws.String(s.Storage.Endpoint), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(s.Storage.AccessKey, s.Storage.SecretKey, ""),
+	}))
 }
 
 func (s *stack) plainPut(ctx context.Context, store *transfermanager.Client, path string) (time.Duration, error) {
@@ -104,7 +98,7 @@ func (s *stack) plainPut(ctx context.Context, store *transfermanager.Client, pat
 	begin := time.Now()
 	// A reader that is no file, as the body of a request is none.
 	_, err = store.UploadObject(ctx, &transfermanager.UploadObjectInput{
-		Bucket: aws.String(benchBucket), Key: aws.String("plain"), Body: struct{ io.Reader }{file},
+		Bucket: aws.String(s.Storage.Bucket), Key: aws.String("plain"), Body: struct{ io.Reader }{file},
 	})
 	return time.Since(begin), err
 }

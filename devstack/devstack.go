@@ -53,6 +53,9 @@ type Options struct {
 	Version string
 }
 
+// defaultRegion is the region's name where Options says nothing.
+const defaultRegion = "region-a"
+
 // Stack is a running stack. Its methods may be called at the same time.
 type Stack struct {
 	credentials Credentials
@@ -77,7 +80,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	}
 	opts.DataDir = dir
 	if opts.Region == "" {
-		opts.Region = "region-a"
+		opts.Region = defaultRegion
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()

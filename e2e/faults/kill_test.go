@@ -1,0 +1,160 @@
+// Package faults kills worker processes in the middle of every step and proves that the job goes on elsewhere, with
+// exactly one effect.
+package faults
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"assetflow/assetpackage/packagetest"
+	"assetflow/auth"
+	"assetflow/client"
+	"assetflow/devstack"
+)
+
+// stack has no worker of its own; dataDir is its folder.
+var (
+	stack   *devstack.Stack
+	dataDir string
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if spec := os.Getenv(workerEnv); spec != "" {
+		if err := runWorker(spec); err != nil {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+			return 1
+		}
+		return 0
+	}
+	var err error
+	dataDir, err = os.MkdirTemp("", "assetflow-faults-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dataDir) }()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	stack, err = devstack.Start(ctx, devstack.Options{
+		DataDir: dataDir, NoUI: true, NoWorker: true,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start the stack:", err)
+		return 1
+	}
+	code := m.Run()
+	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := stack.Stop(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "stop the stack:", err)
+		return 1
+	}
+	return code
+}
+
+// The kills: each step at its first and at a later request to the store, and when its effect was made but not yet told.
+var kills = []kill{
+	{Step: "InspectPackage", Request: 1, When: "answered"},
+	{Step: "InspectPackage"},
+	{Step: "StoreFiles", Request: 3, When: "answered"},
+	{Step: "StoreFiles", Request: 6, When: "sent"},
+	{Step: "StoreFiles"},
+	{Step: "CommitImport", Request: 1, When: "answered"},
+	{Step: "CommitImport"},
+	{Step: "EndJob", Request: 1, When: "answered"},
+	{Step: "EndJob"},
+}
+
+// One after the other: the worker that kills itself would take the steps of other jobs along.
+func TestAKilledWorkerLosesNothing(t *testing.T) {
+	for _, k := range kills {
+		t.Run(k.String(), func(t *testing.T) {
+			c, project := newCaller(t)
+			// Two of the files are large enough to go to the store in several parts.
+			pkg := packagetest.Spec{Name: "kill", Applications: 1, Tasks: 1, FilesPerAsset: 2, FileBytes: 9 << 20}.Bytes()
+			id, err := c.Import(t.Context(), "kill.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
+			require.NoError(t, err)
+
+			killed := startWorker(t, k)
+			err = killed.Wait()
+			require.Error(t, err, "the worker did not come to the point where it kills itself")
+			status, ok := killed.ProcessState.Sys().(syscall.WaitStatus)
+			require.True(t, ok)
+			require.Equal(t, syscall.SIGKILL, status.Signal())
+			job, err := c.Job(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, client.Running, job.Status)
+
+			healthy := startWorker(t, kill{})
+			job, err = c.WaitJob(t.Context(), id, nil)
+			require.NoError(t, err)
+			require.NoError(t, healthy.Process.Signal(syscall.SIGTERM))
+			require.NoError(t, healthy.Wait())
+
+			require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
+			requireOneEffect(t, c, 2)
+			for object, err := range stack.Storage().ListStaged(t.Context(), "staging/"+project+"/") {
+				require.NoError(t, err)
+				require.Fail(t, "left in staging", object.Key)
+			}
+		})
+	}
+}
+
+// requireOneEffect proves that there are just so many assets, each in its first version, with all their bytes.
+func requireOneEffect(t *testing.T, c *client.Client, assets int) {
+	t.Helper()
+	page, err := c.ListAssets(t.Context(), client.AssetFilter{})
+	require.NoError(t, err)
+	require.Len(t, page.Assets, assets)
+	for _, a := range page.Assets {
+		require.Equal(t, 1, a.VersionNumber)
+		asset, err := c.Asset(t.Context(), a.ID)
+		require.NoError(t, err)
+		require.NotEmpty(t, asset.Files)
+		for _, f := range asset.Files {
+			blob, size, err := stack.Storage().OpenBlob(t.Context(), f.SHA256)
+			require.NoError(t, err)
+			require.Equal(t, f.Size, size)
+			digest := sha256.New()
+			_, err = io.Copy(digest, blob)
+			require.NoError(t, err)
+			require.NoError(t, blob.Close())
+			require.Equal(t, f.SHA256, hex.EncodeToString(digest.Sum(nil)))
+		}
+	}
+}
+
+// newCaller makes a project of its own with a caller.
+func newCaller(t *testing.T) (c *client.Client, projectID string) {
+	t.Helper()
+	project, err := stack.Catalog().CreateProject(t.Context(), "faults", "p-"+uuid.NewString())
+	require.NoError(t, err)
+	instance, err := stack.Catalog().CreateInstance(t.Context(), project.ID, "main")
+	require.NoError(t, err)
+	user, err := stack.Auth().AddUser(t.Context(), "faults", "u-"+uuid.NewString(), "pass-"+uuid.NewString())
+	require.NoError(t, err)
+	require.NoError(t, stack.Auth().GrantRole(t.Context(), user.ID, project.ID, string(auth.RoleDevelop)))
+	ak, sk, err := stack.Auth().AddAccessKey(t.Context(), user.ID)
+	require.NoError(t, err)
+	c = client.New(client.Config{
+		Endpoint: stack.Credentials().Endpoint, ProjectID: project.ID, InstanceID: instance.ID, AccessKey: ak, SecretKey: sk,
+	})
+	t.Cleanup(c.Close)
+	return c, project.ID
+}

@@ -1,0 +1,176 @@
+package faults
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/log"
+
+	"assetflow/catalog"
+	"assetflow/devstack"
+	"assetflow/storage"
+	"assetflow/worker"
+)
+
+// workerEnv carries the workerSpec to the process that plays a worker.
+const workerEnv = "ASSETFLOW_TEST_WORKER"
+
+// workerSpec says what a worker process works on and where it kills itself.
+type workerSpec struct {
+	CatalogURL   string
+	Storage      storage.Config
+	TemporalAddr string
+	Kill         kill
+}
+
+// kill is the point at which a worker process kills itself: in a step, at its n-th request to the store (before the
+// store sees it, or after it has answered), or when the step has had its effect and nobody has heard of it.
+type kill struct {
+	Step    string
+	Request int64  // 1 is the first; 0 stands for "when the step is done"
+	When    string // of a request: "sent" or "answered"
+}
+
+func (k kill) String() string {
+	if k.Request == 0 {
+		return k.Step + "/done"
+	}
+	return fmt.Sprintf("%s/request-%d-%s", k.Step, k.Request, k.When)
+}
+
+// runWorker is the worker process.
+func runWorker(spec string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var s workerSpec
+	if err := json.Unmarshal([]byte(spec), &s); err != nil {
+		return err
+	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	k := &killer{kill: s.Kill}
+	if s.Kill.Request > 0 {
+		endpoint, err := k.proxy(ctx, s.Storage.Endpoint)
+		if err != nil {
+			return err
+		}
+		s.Storage.Endpoint = endpoint
+	}
+	cat, err := catalog.Open(ctx, s.CatalogURL, logger)
+	if err != nil {
+		return err
+	}
+	store, err := storage.Open(ctx, s.Storage)
+	if err != nil {
+		return err
+	}
+	c, err := client.Dial(client.Options{HostPort: s.TemporalAddr, Logger: log.NewStructuredLogger(logger)})
+	if err != nil {
+		return err
+	}
+	w := worker.New(c, worker.Options{
+		Catalog: cat, Storage: store, Logger: logger, Interceptors: []interceptor.WorkerInterceptor{k},
+	})
+	if err := w.Start(); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	w.Stop()
+	c.Close()
+	return cat.Close()
+}
+
+// killer kills its own process.
+type killer struct {
+	interceptor.WorkerInterceptorBase
+	kill     kill
+	inStep   atomic.Bool
+	requests atomic.Int64
+}
+
+func (k *killer) now() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) }
+
+func (k *killer) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	a := &killActivity{killer: k}
+	a.Next = next
+	return a
+}
+
+type killActivity struct {
+	interceptor.ActivityInboundInterceptorBase
+	killer *killer
+}
+
+func (a *killActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
+	if activity.GetInfo(ctx).ActivityType.Name != a.killer.kill.Step {
+		return a.Next.ExecuteActivity(ctx, in)
+	}
+	a.killer.inStep.Store(true)
+	result, err := a.Next.ExecuteActivity(ctx, in)
+	if a.killer.kill.Request == 0 {
+		a.killer.now()
+	}
+	return result, err
+}
+
+// proxy stands before the store and counts the step's requests.
+func (k *killer) proxy(ctx context.Context, endpoint string) (string, error) {
+	target, err := url.Parse(endpoint)
+	if err != nil {
+		return "", err
+	}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // it is signed
+	}}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		due := k.inStep.Load() && k.requests.Add(1) == k.kill.Request
+		if due && k.kill.When == "sent" {
+			k.now()
+		}
+		forward.ServeHTTP(w, r)
+		if due {
+			k.now()
+		}
+	})}
+	go func() { _ = server.Serve(listener) }() // ends with the process
+	return "http://" + listener.Addr().String(), nil
+}
+
+// startWorker starts a worker process of this test binary.
+func startWorker(t *testing.T, k kill) *exec.Cmd {
+	t.Helper()
+	attached, err := devstack.Attach(dataDir)
+	require.NoError(t, err)
+	spec, err := json.Marshal(workerSpec{
+		CatalogURL: attached.CatalogURL, Storage: attached.Storage, TemporalAddr: stack.TemporalAddr(), Kill: k,
+	})
+	require.NoError(t, err)
+	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
+	process.Env = append(os.Environ(), workerEnv+"="+string(spec))
+	process.Stderr = os.Stderr
+	process.Cancel = func() error { return process.Process.Signal(syscall.SIGTERM) }
+	process.WaitDelay = 20 * time.Second
+	require.NoError(t, process.Start())
+	return process
+}
