@@ -1,0 +1,142 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"assetflow/api"
+	"assetflow/api/apitest"
+	"assetflow/api/openapi"
+	"assetflow/auth"
+	"assetflow/catalog/catalogtest"
+	"assetflow/jobs"
+	"assetflow/storage"
+)
+
+// newAPI is the whole handler, over a real catalog and over a Temporal and a store that nobody may ask.
+func newAPI(t *testing.T, change func(*api.Options)) http.Handler {
+	t.Helper()
+	cat := catalogtest.New(t)
+	keys, err := auth.ParseMasterKey(auth.GenerateMasterKey())
+	require.NoError(t, err)
+	logger := slog.New(slog.DiscardHandler)
+	opts := api.Options{
+		Auth: auth.New(cat, keys), Jobs: jobs.NewService(nil, cat, nil, logger), Catalog: cat, Storage: &storage.Store{},
+		Logger: logger, Region: "north", Version: "1.2.3",
+	}
+	if change != nil {
+		change(&opts)
+	}
+	return api.New(opts)
+}
+
+func TestAlive(t *testing.T) {
+	t.Parallel()
+	h := newAPI(t, func(o *api.Options) {
+		o.Ready = map[string]func(context.Context) error{"s3": func(context.Context) error { return errors.New("away") }}
+	})
+	apitest.Run(t, h, nil, []apitest.Scenario{
+		{Name: "GET", URL: "/healthz", WantStatus: 200, WantHeaders: map[string]string{"X-Request-Id": "*"}, WantJSON: `{"status": "ok"}`},
+		{Name: "HEAD", Method: http.MethodHead, URL: "/healthz", WantStatus: 200},
+	})
+}
+
+func TestReady(t *testing.T) {
+	t.Parallel()
+	fine := func(context.Context) error { return nil }
+	for _, tc := range []struct {
+		name   string
+		checks map[string]func(context.Context) error
+		status int
+		want   string
+	}{
+		{"no dependency", nil, 200, `{"status": "ok", "checks": {}}`},
+		{
+			"all there", map[string]func(context.Context) error{"temporal": fine, "s3": fine, "database": fine},
+			200, `{"status": "ok", "checks": {"temporal": "ok", "s3": "ok", "database": "ok"}}`,
+		},
+		{
+			"one away", map[string]func(context.Context) error{
+				"temporal": fine, "s3": func(context.Context) error { return errors.New("dial tcp 10.0.0.1: secret") }, "database": fine,
+			},
+			503, `{"status": "unavailable", "checks": {"temporal": "ok", "s3": "error", "database": "ok"}}`,
+		},
+		{
+			"two that do not answer, one that panics", map[string]func(context.Context) error{
+				"temporal": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+				"s3":       func(context.Context) error { select {} },
+				"database": func(context.Context) error { panic("no database") },
+			},
+			503, `{"status": "unavailable", "checks": {"temporal": "error", "s3": "error", "database": "error"}}`,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Now()
+			h := newAPI(t, func(o *api.Options) { o.Ready = tc.checks })
+			apitest.Run(t, h, nil, []apitest.Scenario{
+				{Name: "GET", URL: "/readyz", WantStatus: tc.status, WantHeaders: map[string]string{"X-Request-Id": "*"}, WantJSON: tc.want},
+			})
+			require.Less(t, time.Since(start), 4*time.Second, "the checks run at the same time, 2 s at most")
+		})
+	}
+}
+
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	h := newAPI(t, nil)
+	var index openapi.Index
+	apitest.Run(t, h, nil, []apitest.Scenario{{
+		Name: "index", URL: "/openapi", WantStatus: 200, WantHeaders: map[string]string{"X-Request-Id": "*"},
+		Check: func(t testing.TB, _ *http.Response, body []byte) {
+			t.Helper()
+			require.NoError(t, json.Unmarshal(body, &index))
+		},
+	}})
+	require.Equal(t, "1.2.3", index.Version)
+	require.Equal(t, "north", index.Region)
+	require.Len(t, index.Documents, 3)
+	for _, d := range index.Documents {
+		apitest.Run(t, h, nil, []apitest.Scenario{{
+			Name: d.Name, URL: d.URL, WantStatus: 200,
+			WantHeaders: map[string]string{"Content-Type": "application/yaml; charset=utf-8"},
+			Check: func(t testing.TB, _ *http.Response, body []byte) {
+				t.Helper()
+				apitest.Validator(t, body) // a valid OpenAPI document
+			},
+		}})
+	}
+}
+
+// Every path is answered in the form of the contract it belongs to, also where no operation has it.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	roma := []string{`"error_code":"ROMA.1007"`, `"request_id":"mine"`}
+	iam := []string{`{"error":{"code":404`}
+	problem := []string{`"code":"api.no_route"`, `"request_id":"mine"`}
+	scenario := func(method, url string, status int, want []string) apitest.Scenario {
+		return apitest.Scenario{
+			Name: method + " " + url, Method: method, URL: url, WantStatus: status, WantBody: want,
+			Headers: map[string]string{"X-Request-Id": "mine"}, WantHeaders: map[string]string{"X-Request-Id": "mine"},
+		}
+	}
+	apitest.Run(t, newAPI(t, nil), nil, []apitest.Scenario{
+		scenario("GET", "/v2/nothing", 404, roma),
+		scenario("DELETE", "/v2/p/instances/i/assets/import", 405, roma),
+		scenario("GET", "/v3/nothing", 404, iam),
+		scenario("GET", "/v3/auth/tokens", 405, []string{`{"error":{"code":405`}),
+		scenario("GET", "/api/v1/nothing", 404, problem),
+		scenario("GET", "/nothing", 404, problem),
+		scenario("GET", "/openapi/nothing.yaml", 404, problem),
+		scenario("POST", "/healthz", 405, []string{`"code":"api.method_not_allowed"`}),
+		scenario("GET", "/v2/p/instances/i/assets/jobs/j", 401, []string{`"error_code":"APIGW.0301"`}),
+		scenario("GET", "/api/v1/me", 401, []string{`"code":"auth.missing"`}),
+	})
+}
