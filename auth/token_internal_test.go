@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ func TestTokenMustBeOurs(t *testing.T) {
 	}
 	unchanged := func(jwt.MapClaims) {}
 	authenticate := func(token string) error {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set(TokenHeader, token)
 		_, err := s.Authenticate(context.Background(), r)
 		return err
