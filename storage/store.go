@@ -43,6 +43,7 @@ type Store struct {
 	client  *s3.Client
 	bucket  string
 	buffers *buffers
+	signing func(*s3.Options) // how requests with a body are signed
 }
 
 // Open makes a store. It reads the SDK's configuration where cfg leaves something out, and makes no request.
@@ -88,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 // New makes a store of a client the caller has set up.
 func New(client *s3.Client, bucket string) *Store {
-	return &Store{client: client, bucket: bucket, buffers: newBuffers(maxPartBuffers)}
+	return &Store{client: client, bucket: bucket, buffers: newBuffers(maxPartBuffers), signing: bodySigning(client)}
 }
 
 // EnsureBucket makes the bucket where it does not exist. Several may call it at once.

@@ -40,9 +40,14 @@ func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[Unfinished
 		if prefix != "" {
 			input.Prefix = &prefix
 		}
-		pages := s3.NewListMultipartUploadsPaginator(s.client, input)
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		for more := true; more; {
+			page, err := s.client.ListMultipartUploads(ctx, input)
+			if input.UploadIdMarker != nil && hasCode(err, "InvalidArgument") {
+				// versitygw refuses the marker it gave out itself. Without it the page begins with the next key,
+				// and further uploads of the last one are left to the next listing.
+				input.UploadIdMarker = nil
+				page, err = s.client.ListMultipartUploads(ctx, input)
+			}
 			if err != nil {
 				yield(UnfinishedUpload{}, failure(ctx, "list unfinished uploads", err))
 				return
@@ -53,6 +58,9 @@ func (s *Store) uploads(ctx context.Context, prefix string) iter.Seq2[Unfinished
 					return
 				}
 			}
+			input.KeyMarker, input.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
+			// A server that does not say where to go on would give the same page for ever.
+			more = value(page.IsTruncated) && value(page.NextKeyMarker) != ""
 		}
 	}
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,7 @@ func (s *Store) write(ctx context.Context, key string, src *source, size int64, 
 	defer cancel()
 	_, err = s.client.PutObject(requests, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(head.data[:head.n]),
-	})
+	}, s.signing)
 	return true, failure(ctx, "put object", err)
 }
 
@@ -66,6 +67,9 @@ func (s *Store) putParts(ctx context.Context, key string, src *source, head *buf
 	created, err := s.client.CreateMultipartUpload(requests, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: &key, ChecksumAlgorithm: u.checksum,
 	})
+	if err == nil && value(created.UploadId) == "" {
+		err = errors.New("the answer names no upload")
+	}
 	if err != nil {
 		s.buffers.put(head)
 		return failure(ctx, "begin a multipart upload", err)
@@ -161,7 +165,7 @@ func (u *upload) sendPart(ctx context.Context, part *types.CompletedPart, data [
 	sent, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &u.store.bucket, Key: &u.key, UploadId: u.id, PartNumber: part.PartNumber,
 		ChecksumAlgorithm: u.checksum, Body: bytes.NewReader(data),
-	})
+	}, u.store.signing)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,122 @@
+package storage_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	embedded "assetflow/embedded/s3"
+	"assetflow/fault"
+	"assetflow/storage"
+	"assetflow/storage/storagetest"
+)
+
+// server is the embedded S3 server all tests of the package share: one runs per process.
+var server storage.Config
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "storage-test-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		server = storage.Config{Region: "eu-test-1", AccessKey: "test-key", SecretKey: "test-secret", PathStyle: true}
+		gateway, err := embedded.Start(context.Background(), embedded.Options{
+			Addr: "127.0.0.1:0", DataDir: dir, Region: server.Region, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
+		})
+		if err != nil {
+			panic(err)
+		}
+		defer gateway.Stop()
+		server.Endpoint = gateway.Endpoint()
+		return m.Run()
+	}())
+}
+
+// open gives a store on a bucket of the test's own, which goes with it.
+func open(t testing.TB, cfg storage.Config) *storage.Store {
+	t.Helper()
+	cfg.Bucket = "test-" + uuid.NewString()
+	store, err := storage.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.NoError(t, store.EnsureBucket(t.Context()))
+	t.Cleanup(func() { remove(t, store) })
+	return store
+}
+
+func remove(t testing.TB, store *storage.Store) {
+	ctx, bucket := context.Background(), store.Bucket()
+	for u, err := range store.ListUnfinishedUploads(ctx, "") {
+		require.NoError(t, err)
+		require.NoError(t, store.AbortUnfinishedUpload(ctx, u))
+	}
+	objects := s3.NewListObjectsV2Paginator(store.Client(), &s3.ListObjectsV2Input{Bucket: &bucket})
+	for objects.HasMorePages() {
+		page, err := objects.NextPage(ctx)
+		require.NoError(t, err)
+		for _, o := range page.Contents {
+			_, err := store.Client().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: o.Key})
+			require.NoError(t, err)
+		}
+	}
+	_, err := store.Client().DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket})
+	require.NoError(t, err, "the bucket must be empty by now")
+}
+
+func TestEmbedded(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) *storage.Store { return open(t, server) })
+}
+
+// TestMinIO runs the suite on the server that the environment names, such as a MinIO as in production.
+func TestMinIO(t *testing.T) {
+	endpoint := os.Getenv("ASSETFLOW_TEST_S3_ENDPOINT")
+	if endpoint == "" {
+		t.Skip("ASSETFLOW_TEST_S3_ENDPOINT is not set: set it to the URL of a running S3 server such as MinIO, with " +
+			"ASSETFLOW_TEST_S3_ACCESS_KEY and ASSETFLOW_TEST_S3_SECRET_KEY, to run the suite there too")
+	}
+	cfg := storage.Config{
+		Endpoint: endpoint, Region: os.Getenv("ASSETFLOW_TEST_S3_REGION"), PathStyle: true,
+		AccessKey: os.Getenv("ASSETFLOW_TEST_S3_ACCESS_KEY"), SecretKey: os.Getenv("ASSETFLOW_TEST_S3_SECRET_KEY"),
+	}
+	storagetest.Run(t, func(t *testing.T) *storage.Store { return open(t, cfg) })
+}
+
+func TestOpenRefusesHalfAConfiguration(t *testing.T) {
+	for name, cfg := range map[string]storage.Config{
+		"no bucket":     {Endpoint: "http://127.0.0.1:1", AccessKey: "a", SecretKey: "very-secret"},
+		"no secret key": {Bucket: "b", AccessKey: "a"},
+		"no access key": {Bucket: "b", SecretKey: "very-secret"},
+	} {
+		_, err := storage.Open(t.Context(), cfg)
+		require.ErrorContains(t, err, "open storage", name)
+		require.NotContains(t, err.Error(), "very-secret")
+	}
+}
+
+// What a wrong key or a dead server says must not give away the key.
+func TestErrorsHoldNoSecret(t *testing.T) {
+	t.Parallel()
+	wrong := server
+	wrong.Bucket, wrong.SecretKey = "some-bucket", "very-secret"
+	dead := wrong
+	dead.Endpoint = "http://127.0.0.1:1"
+	for name, try := range map[string]struct {
+		cfg  storage.Config
+		kind fault.Kind
+	}{
+		"wrong key":   {wrong, fault.Internal},
+		"dead server": {dead, fault.Unavailable},
+	} {
+		store, err := storage.Open(t.Context(), try.cfg)
+		require.NoError(t, err)
+		err = store.Ping(t.Context())
+		require.Equal(t, try.kind, fault.KindOf(err), "%s: %v", name, err)
+		require.NotContains(t, fmt.Sprintf("%+v", err), "very-secret", name)
+	}
+}
