@@ -13,18 +13,27 @@ import (
 	"assetflow/telemetry"
 )
 
-const help = `Runs Assetflow with everything it needs in one process: Temporal with its web UI, an S3 server, a SQLite catalog, the API
-and a worker. Nothing else has to be installed.
+const help = `Runs Assetflow with everything it needs in one process: Temporal with its web
+UI, an S3 server, a SQLite catalog, the API and a worker. Nothing else has to be
+installed.
 
-Everything is kept in one folder (--data-dir) and is there again after a restart; remove the folder to begin anew. The first
-start makes a user "admin" with a random password and an access key, a project "demo" and an instance "demo" in it, and
-writes what is needed to use them, with the addresses, to <data-dir>/credentials.json (readable by its owner only).
+Everything is kept in one folder (--data-dir) and is there again after a
+restart; remove the folder to begin anew. The first start makes a user "admin"
+with a random password and an access key, a project "demo" and an instance
+"demo" in it. Each start writes what is needed to use them, with the addresses,
+to <data-dir>/credentials.json, readable by its owner only.
 
-It is for development: nobody who reaches the Temporal and UI addresses is asked who they are, so these are on this
-machine only unless you name another host, and after a power failure the last moments of running jobs may be lost.
+It is for development. Whoever reaches the addresses of Temporal and its UI is
+not asked who they are: they are on this machine only, unless you name another
+host. After a power failure the last moments of running jobs may be lost; a
+crash of the process loses nothing.
 
-Ctrl-C (or SIGTERM) lets requests and steps finish, for a few seconds, and ends. Jobs that still run then go on with the
-next start. A second Ctrl-C ends at once.`
+An address is host:port; without a host it is on this machine only, with port 0
+a free port is taken.
+
+Ctrl-C (or SIGTERM) lets requests and steps finish for a few seconds and ends.
+Jobs that still run then go on with the next start. A second Ctrl-C ends at
+once.`
 
 // flag is a flag with its environment variable.
 type flag struct {
