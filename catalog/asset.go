@@ -14,6 +14,9 @@ const (
 	KindTask        AssetKind = "task"
 )
 
+// assetKinds are all of them.
+var assetKinds = []AssetKind{KindApplication, KindTask}
+
 // Asset is an asset with what its current version says.
 type Asset struct {
 	ID            string // UUID

@@ -145,7 +145,8 @@ func (c *Catalog) ListAssets(ctx context.Context, filter AssetFilter) (assets []
 		q = q.Where("a.kind = ?", string(filter.Kind))
 	}
 	if filter.Name != "" {
-		q = q.Where("a.name = ?", filter.Name)
+		// The kinds are named even where any will do: the index has the kind before the name.
+		q = q.Where("a.kind IN (?)", bun.List(assetKinds)).Where("a.name = ?", filter.Name)
 	}
 	if filter.NameContains != "" {
 		q = q.Where(`lower(a.name) LIKE ? ESCAPE '!'`, "%"+escapeLike(lowerASCII(filter.NameContains))+"%")

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"assetflow/catalog"
@@ -101,6 +102,54 @@ func TestAnEndedContextIsFound(t *testing.T) {
 		_, err = c.CommitImport(ctx, imp)
 		require.NoError(t, err, "the database goes on")
 	})
+}
+
+// A deadlock or a serialisation failure undoes a transaction of which nothing is wrong.
+func TestALostTransactionIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		imp := s.Fill(t, shop())
+		tries, lose := 0, 2
+		c.SetFailpoint(func(step string) error {
+			if step != "files" {
+				return nil
+			}
+			if tries++; tries <= lose {
+				return &pgconn.PgError{Code: "40P01"}
+			}
+			return nil
+		})
+		result, err := c.CommitImport(ctx, imp)
+		require.NoError(t, err)
+		require.Equal(t, 3, tries)
+		require.Equal(t, 2, result.Created)
+		require.Len(t, result.Assets, 2)
+		require.Equal(t, []string{"application shop v1", "task nightly v1"}, names(t, s))
+
+		tries, lose = 0, 100
+		_, err = c.CommitImport(ctx, s.Fill(t, shop(merge, func(imp *catalog.Import) { imp.Tasks[0].Description = "changed" })))
+		requireFault(t, err, fault.Unavailable, "catalog.unavailable")
+		require.Equal(t, 5, tries)
+	})
+}
+
+func TestPostgresConnectionsThatBreak(t *testing.T) {
+	t.Parallel()
+	c := catalogtest.Open(t, catalogtest.PostgresURL(t))
+	s := catalogtest.NewScene(t, c)
+	for range 3 {
+		// Every connection of the pool, the own one too.
+		requireFault(t, c.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"), fault.Internal, "")
+		require.Eventually(t, func() bool {
+			_, err := c.User(ctx, s.User.ID)
+			if err != nil {
+				requireFault(t, err, fault.Unavailable, "catalog.unavailable")
+			}
+			return err == nil
+		}, 10*time.Second, time.Millisecond)
+		s.Import(t, catalog.Import{Applications: []catalog.ImportAsset{{Name: catalog.NewID()}}})
+	}
 }
 
 func TestSQLiteFile(t *testing.T) {

@@ -1,0 +1,146 @@
+package catalog_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"assetflow/catalog"
+	"assetflow/catalog/catalogtest"
+)
+
+// pack makes a package of so many assets with so many files together, all of them new; half of the assets are tasks
+// that use an application each.
+func pack(name string, assets, files int) catalog.Import {
+	var imp catalog.Import
+	for i := range assets {
+		a := catalog.ImportAsset{
+			SourceID: fmt.Sprint(i), Name: fmt.Sprintf("%s-%06d", name, i), Description: "An asset of usual size",
+			Definition:  json.RawMessage(`{"steps":[{"name":"one","url":"/a"},{"name":"two","url":"/b"}],"timeout":30}`),
+			DataSources: []catalog.ImportDataSource{{Name: fmt.Sprintf("db-%d", i%5), Type: "mysql", Settings: json.RawMessage(`{"pool":5}`)}},
+		}
+		for j := range files / assets {
+			path := fmt.Sprintf("files/%s/%d/%d.txt", name, i, j)
+			a.Files = append(a.Files, catalogtest.File(path, path))
+		}
+		if i%2 == 0 {
+			imp.Applications = append(imp.Applications, a)
+		} else {
+			a.Applications = []string{imp.Applications[len(imp.Applications)-1].Name}
+			imp.Tasks = append(imp.Tasks, a)
+		}
+	}
+	return imp
+}
+
+// What a commit costs in round trips does not grow with the package.
+func TestCommitTakesFewStatements(t *testing.T) {
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		for _, assets := range []int{4, 100} {
+			imp := s.Fill(t, pack(catalog.NewID(), assets, 400))
+			n := c.CountStatements()
+			_, err := c.CommitImport(ctx, imp)
+			require.NoError(t, err)
+			require.LessOrEqual(t, n.Load(), int64(15), "%d assets", assets)
+			require.Positive(t, n.Load())
+		}
+	})
+}
+
+func TestALargeImport(t *testing.T) {
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		imp := pack("large", 100, 20_000)
+		began := time.Now()
+		imp = s.Fill(t, imp)
+		touched := time.Since(began)
+		began = time.Now()
+		result, err := c.CommitImport(ctx, imp)
+		committed := time.Since(began)
+		require.NoError(t, err)
+		require.Equal(t, 100, result.Created)
+		t.Logf("100 assets with 20,000 files: touched in %v, committed in %v", touched, committed)
+		require.Less(t, committed, time.Minute)
+		asset, err := c.Asset(ctx, s.Project.ID, s.Instance.ID, result.Assets[99].ID)
+		require.NoError(t, err)
+		require.Len(t, asset.Files, 200)
+	})
+}
+
+// A page costs the same wherever it is, and however many assets there are.
+func TestListingAHundredThousandAssets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		for i := range 20 {
+			s.Import(t, pack(fmt.Sprintf("part-%02d", i), 5000, 0))
+		}
+		all := catalog.AssetFilter{ProjectID: s.Project.ID, InstanceID: s.Instance.ID}
+		_, first, err := c.ListAssets(ctx, catalog.AssetFilter{ProjectID: all.ProjectID, InstanceID: all.InstanceID, Kind: catalog.KindTask, NameContains: "part-17-004"})
+		require.NoError(t, err)
+		require.NotEmpty(t, first)
+		for _, test := range []struct {
+			what   string
+			change func(*catalog.AssetFilter)
+			rows   int
+			limit  time.Duration
+		}{
+			{"first page", func(*catalog.AssetFilter) {}, 50, 50 * time.Millisecond},
+			{"a page far behind", func(f *catalog.AssetFilter) { f.Cursor = first }, 50, 50 * time.Millisecond},
+			{"a page of 500", func(f *catalog.AssetFilter) { f.Cursor, f.Limit = first, 500 }, 500, 100 * time.Millisecond},
+			{"one kind", func(f *catalog.AssetFilter) { f.Kind = catalog.KindTask }, 50, 50 * time.Millisecond},
+			{"one name", func(f *catalog.AssetFilter) { f.Name = "part-12-000104" }, 1, 50 * time.Millisecond},
+			{"part of a name, many have it", func(f *catalog.AssetFilter) { f.NameContains = "part" }, 50, 50 * time.Millisecond},
+			{"part of a name, nobody has it", func(f *catalog.AssetFilter) { f.NameContains = "nothing" }, 0, time.Second},
+		} {
+			filter := all
+			test.change(&filter)
+			var took []time.Duration
+			for range 9 {
+				began := time.Now()
+				assets, _, err := c.ListAssets(ctx, filter)
+				took = append(took, time.Since(began))
+				require.NoError(t, err)
+				require.Len(t, assets, test.rows, test.what)
+			}
+			slices.Sort(took)
+			t.Logf("%-30s p50 %v", test.what, took[len(took)/2])
+			require.Less(t, took[0], test.limit, test.what)
+		}
+	})
+}
+
+// BenchmarkSmallImport is what one import of 5 assets with 10 files costs the catalog.
+func BenchmarkSmallImport(b *testing.B) {
+	for _, database := range []struct {
+		name string
+		url  func(testing.TB) string
+	}{{"sqlite", catalogtest.SQLiteURL}, {"postgres", catalogtest.PostgresURL}} {
+		b.Run(database.name, func(b *testing.B) {
+			s := catalogtest.NewScene(b, catalogtest.Open(b, database.url(b)))
+			var took []time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				imp := s.Fill(b, pack(catalog.NewID(), 5, 10))
+				b.StartTimer()
+				began := time.Now()
+				_, err := s.Catalog.CommitImport(ctx, imp)
+				took = append(took, time.Since(began))
+				require.NoError(b, err)
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+		})
+	}
+}
