@@ -32,7 +32,12 @@ func rejected(reasons []catalog.Reason) error {
 	if len(reasons) > maxReasons {
 		reasons = reasons[:maxReasons]
 	}
-	return temporal.NewNonRetryableApplicationError(message, PackageRejected, nil, reasons)
+	return temporal.NewApplicationErrorWithOptions(message, PackageRejected, temporal.ApplicationErrorOptions{
+		NonRetryable: true,
+		Details:      []any{reasons},
+		// The caller's mistake, not ours: nothing to alarm an operator with.
+		Category: temporal.ApplicationErrorCategoryBenign,
+	})
 }
 
 // stepError decides whether a step that failed with err is tried again. A cancelled step says so; a fault of the

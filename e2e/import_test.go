@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,8 +28,8 @@ import (
 func TestImportOfTheExampleWithAToken(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	token := signIn(t, tn)
-	example, err := os.ReadFile("../examples/shop.zip")
+	token := signIn(t, tn, tn.project.ID)
+	example, err := os.ReadFile(filepath.Join(root, "examples", "shop.zip"))
 	require.NoError(t, err)
 
 	var form bytes.Buffer
@@ -197,10 +198,11 @@ func text(t *testing.T, payload *commonpb.Payload) string {
 	return s
 }
 
-func signIn(t *testing.T, tn *tenant) string {
+// signIn gets a token for a project; for none where it is empty.
+func signIn(t *testing.T, tn *tenant, project string) string {
 	t.Helper()
 	token, _, err := client.New(client.Config{Endpoint: stack.Credentials().Endpoint}).
-		Login(t.Context(), "e2e", tn.user.Name, tn.password, tn.project.ID)
+		Login(t.Context(), "e2e", tn.user.Name, tn.password, project)
 	require.NoError(t, err)
 	return token
 }

@@ -24,7 +24,7 @@ func TestOthersAreInvisible(t *testing.T) {
 	page, err := theirs.ListAssets(t.Context(), client.AssetFilter{})
 	require.NoError(t, err)
 	asset := page.Assets[0].ID
-	token := signIn(t, mine)
+	token := signIn(t, mine, "")
 	native, roma := stack.Credentials().Endpoint+"/api/v1", stack.Credentials().Endpoint+"/v2/"
 	canonical, err := client.CanonicalJobID(job.ID)
 	require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestOthersAreInvisible(t *testing.T) {
 func TestUploadBrokenHalfway(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	token := signIn(t, tn)
+	token := signIn(t, tn, tn.project.ID)
 	address := strings.TrimPrefix(stack.Credentials().Endpoint, "http://")
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	require.NoError(t, err)

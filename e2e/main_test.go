@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,6 +15,15 @@ import (
 
 	"assetflow/devstack"
 )
+
+// root is the repository's folder. The embedded S3 server changes the working directory, so it is found before.
+var root = func() string {
+	dir, err := filepath.Abs("..")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
 
 // stack is what the tests run on; steps holds its jobs where a test says.
 var (

@@ -157,7 +157,7 @@ func TestAJobIsNotShownEndedBeforeTheNextCanStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.Running, job.Status)
 	require.Less(t, job.Progress, 1.0)
-	require.Nil(t, job.EndTime)
+	require.Zero(t, job.EndTime)
 	pkg := packagetest.Small("next").Bytes()
 	_, err = tn.Import(t.Context(), "next.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
 	requireRefused(t, err, id)
