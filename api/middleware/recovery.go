@@ -17,10 +17,10 @@ func Recovery(logger *slog.Logger, forms *Forms) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {
 			p := recover()
-			switch {
-			case p == nil:
+			switch p {
+			case nil:
 				return
-			case p == http.ErrAbortHandler: //nolint:errorlint // net/http compares it the same way
+			case http.ErrAbortHandler:
 				panic(p)
 			}
 			logger.ErrorContext(c.Request.Context(), "a handler panicked",

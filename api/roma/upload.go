@@ -77,7 +77,7 @@ func checkRest(form *multipart.Reader, body io.Reader, staged storage.Staged) er
 	switch _, err := form.NextRawPart(); {
 	case err == nil:
 		return onePart()
-	case err != io.EOF: //nolint:errorlint // io.EOF itself is the closing boundary; wrapped, it is the body's end without one
+	case err != io.EOF: // io.EOF itself is the closing boundary; wrapped, it is the body's end without one
 		return bodyFault(err)
 	}
 	switch n, err := io.CopyN(io.Discard, body, maxEpilogue+1); {
@@ -123,7 +123,7 @@ type clientReader struct {
 
 func (r *clientReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // the end of a part is this very value
+	if err != nil && err != io.EOF { // the end of a part is this very value
 		r.err = err
 	}
 	return n, err
