@@ -27,7 +27,7 @@ type Asset struct {
 	Description   string
 	VersionNumber int       // 1 for the first
 	VersionLabel  string    // the version of the package it came in
-	Digest        string    // SHA-256 over the canonical content, hex: equal content has an equal digest, whatever the name
+	Digest        string    // SHA-256 over the canonical content, hex; the asset's own name is no part of it
 	UpdatedBy     string    // id of the user who made the current version
 	JobID         string    // the job that made the current version
 	CreatedAt     time.Time // when the asset was made
@@ -83,7 +83,7 @@ type AssetFilter struct {
 	InstanceID   string // required
 	Kind         AssetKind
 	Name         string // exact
-	NameContains string // anywhere in the name, whatever the case of ASCII letters
+	NameContains string // anywhere in the name, whatever the case of ASCII letters; looks through all names of the instance
 	Limit        int    // 1 to 500; 0 means 50
 	Cursor       string // from the page before; empty: the first page
 }

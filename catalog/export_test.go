@@ -16,6 +16,21 @@ func (c *Catalog) SQL(statement string) error {
 	return err
 }
 
+// Shape describes tables and indexes in words that do not depend on the database.
+func (c *Catalog) Shape() (lines []string, err error) {
+	query := `SELECT m.name || '.' || p.name || CASE WHEN p."notnull" THEN ' not null' ELSE '' END
+		FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p WHERE m.type = 'table'
+		UNION ALL SELECT 'index ' || name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`
+	if _, ok := c.database.(postgresDatabase); ok {
+		query = `SELECT table_name || '.' || column_name || CASE WHEN is_nullable = 'NO' THEN ' not null' ELSE '' END
+			FROM information_schema.columns WHERE table_schema = 'public'
+			UNION ALL SELECT 'index ' || indexname FROM pg_indexes WHERE schemaname = 'public'
+				AND indexname NOT IN (SELECT conname FROM pg_constraint)`
+	}
+	err = c.reader.NewRaw(query).Scan(context.Background(), &lines)
+	return lines, err
+}
+
 // CountStatements counts every statement from now on, BEGIN and COMMIT too.
 func (c *Catalog) CountStatements() *atomic.Int64 {
 	counter := new(statementCounter)

@@ -35,7 +35,7 @@ type migration struct {
 	dialect goose.Dialect
 	folder  string
 	db      *sql.DB
-	options []goose.ProviderOption
+	lock    goose.ProviderOption // keeps processes apart
 }
 
 // Migrate brings the schema up to this program's. It may run in several processes at once, and again: one does the
@@ -72,8 +72,7 @@ func (c *Catalog) migrationProvider(ctx context.Context) (*goose.Provider, error
 	if err != nil {
 		return nil, err
 	}
-	options := append(m.options, goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true))
-	provider, err := goose.NewProvider(m.dialect, m.db, steps, options...)
+	provider, err := goose.NewProvider(m.dialect, m.db, steps, m.lock, goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, errors.Join(err, m.db.Close())
 	}
@@ -115,7 +114,7 @@ func (d postgresDatabase) openForMigration(context.Context) (*migration, error) 
 	}
 	return &migration{
 		dialect: goose.DialectPostgres, folder: "postgres", db: stdlib.OpenDB(*d.config),
-		options: []goose.ProviderOption{goose.WithSessionLocker(locker)},
+		lock: goose.WithSessionLocker(locker),
 	}, nil
 }
 
@@ -126,7 +125,7 @@ func (d sqliteDatabase) openForMigration(context.Context) (*migration, error) {
 	}
 	return &migration{
 		dialect: goose.DialectSQLite3, folder: "sqlite", db: db,
-		options: []goose.ProviderOption{goose.WithLocker(&fileLock{path: d.path + ".migrate"})},
+		lock: goose.WithLocker(&fileLock{path: d.path + ".migrate"}),
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,55 @@ func TestMigrateAgainAndByManyAtOnce(t *testing.T) {
 		users, err := c.ListUsers(ctx)
 		require.NoError(t, err)
 		require.Len(t, users, 1)
+	})
+}
+
+// The migrations of the two databases say the same.
+func TestBothDatabasesHaveOneShape(t *testing.T) {
+	t.Parallel()
+	shapes := make([][]string, 0, 2)
+	for _, url := range []string{catalogtest.SQLiteURL(t), catalogtest.PostgresURL(t)} {
+		shape, err := catalogtest.Open(t, url).Shape()
+		require.NoError(t, err)
+		// goose's own table, which differs.
+		shape = slices.DeleteFunc(shape, func(line string) bool {
+			return strings.HasPrefix(line, "schema_migrations.") || strings.HasPrefix(line, "sqlite_")
+		})
+		slices.Sort(shape)
+		require.Greater(t, len(shape), 90)
+		shapes = append(shapes, shape)
+	}
+	require.Equal(t, shapes[0], shapes[1])
+}
+
+// While machines are upgraded one by one, this program works on the schema of a later one.
+func TestALaterSchemaIsNoHindrance(t *testing.T) {
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		tables := []string{
+			"domains", "users", "access_keys", "projects", "instances", "role_assignments", "jobs", "job_effects", "blobs", "assets",
+			"asset_versions", "version_files", "version_applications", "data_sources", "version_data_sources",
+		}
+		for _, table := range tables {
+			require.NoError(t, c.SQL("ALTER TABLE "+table+" ADD COLUMN later TEXT DEFAULT 'x'"))
+		}
+		require.NoError(t, c.SQL("INSERT INTO schema_migrations (version_id, is_applied) VALUES (99999, TRUE)"))
+		require.NoError(t, c.Ping(ctx))
+		require.NoError(t, c.Migrate(ctx))
+
+		result := s.Import(t, shop())
+		s.Import(t, shop(merge))
+		_, err := c.Asset(ctx, s.Project.ID, s.Instance.ID, result.Assets[1].ID)
+		require.NoError(t, err)
+		require.Len(t, names(t, s), 2)
+		_, _, err = c.ListJobs(ctx, catalog.JobFilter{ProjectID: s.Project.ID})
+		require.NoError(t, err)
+		_, err = c.ListUsers(ctx)
+		require.NoError(t, err)
+		require.NoError(t, c.CreateAccessKey(ctx, catalog.AccessKey{ID: "AK", UserID: s.User.ID}))
+		_, err = c.AccessKey(ctx, "AK")
+		require.NoError(t, err)
 	})
 }
 
