@@ -87,7 +87,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	}
 	s := &Stack{failed: make(chan struct{})}
 	if s.credentials, err = s.running.start(ctx, opts, s.setFailed); err != nil {
-		s.running.stop(opts.Logger)
+		s.running.stop(opts.Logger) //nolint:contextcheck // what runs ends also when ctx has ended
 		return nil, err
 	}
 	return s, nil
@@ -99,7 +99,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 func (s *Stack) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		ended := make(chan struct{})
-		go func() {
+		go func() { //nolint:contextcheck // it goes on when ctx ends and nobody waits any more
 			defer close(ended)
 			s.running.stop(s.running.logger)
 		}()

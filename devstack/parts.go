@@ -83,7 +83,7 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 		}
 		p.worker = w
 	}
-	p.startAPI(opts, fail)
+	p.startAPI(opts, fail) //nolint:contextcheck // it outlives ctx, which bounds the start only
 	go func() {
 		select {
 		case <-p.temporal.Failed():

@@ -132,10 +132,10 @@ func TestCommand(t *testing.T) {
 // Wherever the first start is killed, the next one lets the person in.
 func TestKilledFirstStart(t *testing.T) {
 	dir := t.TempDir()
-	for _, after := range []time.Duration{150, 300, 450, 600, 800} {
+	for after := 150 * time.Millisecond; after < 900*time.Millisecond; after += 150 * time.Millisecond {
 		cmd := command(t, dir)
 		require.NoError(t, cmd.Start())
-		kill := time.AfterFunc(after*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		kill := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		kill.Stop()
 	}

@@ -108,7 +108,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, fmt.Errorf("start the temporal server: %w", err)
 	}
 	if err := waitReady(ctx, s.Addr(), opts.Namespace); err != nil {
-		s.Stop()
+		s.Stop() //nolint:contextcheck // it ends also when ctx has ended
 		return nil, fmt.Errorf("wait for the temporal server at %s: %w", s.Addr(), err)
 	}
 	return s, nil
