@@ -17,7 +17,7 @@ import (
 const (
 	treeDepth  = 7      // the deepest value the schema knows is applications[i].data_sources[j].settings.key
 	treeKeys   = 200    // more than any object of the schema may have
-	treeItems  = 25_000 // more than any array of a valid manifest has
+	treeFiles  = 25_000 // more than any list of files has
 	assetDepth = 3      // length of the path applications[i].definition
 )
 
@@ -55,7 +55,7 @@ func scanJSON(data []byte, limits Limits, report func(path []any, message string
 		}
 		return s, fmt.Sprintf("it is not valid JSON: %v", err)
 	}
-	r := scanner{data: data, report: report, out: make([]byte, 0, len(data))}
+	r := scanner{data: data, report: report, out: make([]byte, 0, len(data)), items: max(limits.MaxAssets, 100) + 1}
 	s.tree = r.value(true)
 	s.canonical = r.out
 	return s, ""
@@ -85,22 +85,34 @@ func position(data []byte, at int) string {
 
 // measureJSON counts levels and values without decoding anything. Of text that is not JSON it says nothing useful.
 func measureJSON(data []byte) (depth, values int) {
-	level, inString := 0, false
-	values = 1
+	level, inString, opened := 0, false, true
 	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
+		c := data[i]
+		if inString {
+			switch c {
+			case '\\':
+				i++
+			case '"':
+				inString = false
+			}
+			continue
+		}
+		if strings.IndexByte(" \t\r\n", c) >= 0 {
+			continue
+		}
+		if opened && c != '}' && c != ']' {
+			values++ // the first one in its object or array
+		}
+		opened = c == '{' || c == '['
+		switch c {
+		case '"':
+			inString = true
+		case '{', '[':
 			level++
-			values++
 			depth = max(depth, level)
-		case c == '}' || c == ']':
+		case '}', ']':
 			level--
-		case c == ',':
+		case ',':
 			values++
 		}
 	}
@@ -113,6 +125,7 @@ type scanner struct {
 	pos    int
 	out    []byte
 	path   []any // keys (string) and indexes (int) down to the current value
+	items  int   // how many items of an array the tree has at most, unless they are files
 	report func(path []any, message string)
 }
 
@@ -196,15 +209,19 @@ func (s *scanner) array(wanted bool) any {
 	s.out = append(s.out, '[')
 	items := []any{}
 	wanted = wanted && len(s.path) < treeDepth
+	most := s.items
+	if len(s.path) > 0 && s.path[len(s.path)-1] == "files" {
+		most = treeFiles
+	}
 	for i := 0; !s.peek(']'); i++ {
 		if i > 0 {
 			s.next() // the comma
 			s.out = append(s.out, ',')
 		}
 		s.path = append(s.path, i)
-		item := s.value(wanted && i < treeItems)
+		item := s.value(wanted && i < most)
 		s.path = s.path[:len(s.path)-1]
-		if wanted && i < treeItems {
+		if wanted && i < most {
 			items = append(items, item)
 		}
 	}
