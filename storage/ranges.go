@@ -57,6 +57,9 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 			continue
 		case len(p) == 0:
 			return 0, nil
+		case r.ctx.Err() != nil: // the connection would hand out what it has buffered first
+			r.finish(failure(r.ctx, "read "+r.key, r.ctx.Err()))
+			continue
 		case r.body == nil:
 			r.connect()
 			continue
