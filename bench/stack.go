@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -135,7 +136,7 @@ func (s *stack) stop() error {
 
 // caller makes a user of the demo project with an access key, and a client that signs as them.
 func (s *stack) caller(ctx context.Context, name string) (*assetclient.Client, string, error) {
-	user, err := s.auth.AddUser(ctx, s.Credentials.Domain, name, "correct horse battery staple "+name)
+	user, err := s.auth.AddUser(ctx, s.Credentials.Domain, name, rand.Text())
 	if err != nil {
 		return nil, "", err
 	}

@@ -48,6 +48,18 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 
 // lastStep names the activity that an open run scheduled last; empty where it has scheduled none.
 func (s *Service) lastStep(ctx context.Context, row catalog.Job, exec execution) (string, error) {
+	at := position{exec.runID(), exec.desc.GetWorkflowExecutionInfo().GetHistoryLength()}
+	if activity, ok := s.steps.get(at); ok {
+		return activity, nil
+	}
+	activity, err := s.readLastStep(ctx, row, exec)
+	if err == nil {
+		s.steps.put(at, activity)
+	}
+	return activity, err
+}
+
+func (s *Service) readLastStep(ctx context.Context, row catalog.Job, exec execution) (string, error) {
 	tail, err := s.temporal.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx,
 		&workflowservice.GetWorkflowExecutionHistoryReverseRequest{
 			Namespace:       s.namespace,

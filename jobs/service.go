@@ -26,7 +26,7 @@ const (
 // any start takes, retries included.
 const startGrace = 2 * time.Minute
 
-// Service starts jobs, tells their state and cancels them. It is safe for concurrent use and keeps no state.
+// Service starts jobs, tells their state and cancels them. It is safe for concurrent use, and many may run beside each other.
 type Service struct {
 	temporal  client.Client
 	namespace string
@@ -34,6 +34,7 @@ type Service struct {
 	storage   *storage.Store
 	logger    *slog.Logger
 	now       func() time.Time
+	steps     stepCache
 }
 
 // Option changes a Service's settings.
