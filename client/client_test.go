@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -252,6 +254,23 @@ func TestNobodyListens(t *testing.T) {
 	require.Equal(t, "http://"+ln.Addr().String(), away.Endpoint)
 	require.ErrorContains(t, err, "connection refused")
 	require.NotContains(t, err.Error(), "Get ", "method and URL are no news")
+}
+
+func TestAWrongCertificateDoesNotGetBetter(t *testing.T) {
+	t.Parallel()
+	encrypted := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(encrypted.Close)
+	encrypted.Config.ErrorLog = log.New(io.Discard, "", 0)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	for _, endpoint := range []string{encrypted.URL, strings.Replace(plain.URL, "http:", "https:", 1)} {
+		cl := client.New(client.Config{
+			Endpoint: endpoint, Retrying: func(err error, _ time.Duration) { t.Errorf("tried again after %v", err) },
+		})
+		_, err := cl.Job(t.Context(), jobHex)
+		var away *client.UnreachableError
+		require.ErrorAs(t, err, &away)
+	}
 }
 
 func TestTheCallersContextIsItsOwnError(t *testing.T) {

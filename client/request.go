@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,12 +209,20 @@ func worthRepeating(err error) bool {
 	if !errors.As(err, &away) {
 		return false
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+	var (
+		op          *net.OpError
+		certificate *tls.CertificateVerificationError
+		network     net.Error
+	)
+	switch {
+	case errors.As(err, &op) && op.Op == "dial":
+		return false
+	case errors.As(err, &certificate), errors.Is(err, http.ErrSchemeMismatch):
+		return false
+	case errors.As(err, &network) && network.Timeout():
 		return false
 	}
-	var network net.Error
-	return !errors.As(err, &network) || !network.Timeout()
+	return true
 }
 
 func isBroken(err error) bool {

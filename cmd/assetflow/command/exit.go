@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -123,7 +122,7 @@ func explain(ctx context.Context, ran *cobra.Command, err error) (text, hint str
 		return err.Error(), "", ExitUsage
 	}
 	if f, ok := fault.As(err); ok {
-		return faultText(f, err), "", faultCode(f.Kind)
+		return faultText(f, err), "", faultCode(f)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return err.Error(), "", ExitNotFound
@@ -150,8 +149,12 @@ func faultText(f *fault.Error, err error) string {
 	return text
 }
 
-func faultCode(kind fault.Kind) int {
-	switch kind {
+func faultCode(f *fault.Error) int {
+	switch f.Code {
+	case "catalog.not_migrated", "storage.no_bucket": // it answers, so it can be reached
+		return ExitFailure
+	}
+	switch f.Kind {
 	case fault.Invalid:
 		return ExitUsage
 	case fault.Unauthenticated, fault.Forbidden:
@@ -172,7 +175,6 @@ func explainUnreachable(away *client.UnreachableError) (text, hint string) {
 	var (
 		dns     *net.DNSError
 		unknown x509.UnknownAuthorityError
-		plain   tls.RecordHeaderError
 		network net.Error
 		cause   = away.Err.Error()
 	)
@@ -185,7 +187,7 @@ func explainUnreachable(away *client.UnreachableError) (text, hint string) {
 		hint = "Check the endpoint."
 	case errors.As(err, &unknown):
 		hint = "Add the certificate's authority to this machine, or name it in SSL_CERT_FILE."
-	case errors.As(err, &plain), strings.Contains(cause, "HTTP response to HTTPS client"):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		cause = "it does not speak HTTPS"
 		hint = "Should the endpoint begin with http:// instead of https://?"
 	case errors.As(err, &network) && network.Timeout():

@@ -32,7 +32,7 @@ read (in your configuration folder, such as ~/.config/assetflow/profiles.json).
 With a user's password a token is stored, which is valid 24 hours; the password is not stored. With --access-key the key
 is stored, which is valid until it is revoked. What is not given is taken from the profile as it stands, so signing in
 again takes no more than the password.`,
-		Example: `  assetflow login --endpoint https://assetflow.example.com --user ada --project shop --instance 0194f7a0-bbbb-7000-8000-00000000bbbb
+		Example: `  assetflow login --endpoint https://assetflow.example.com --user ada --project shop --instance "$INSTANCE"
   assetflow login --profile ci --endpoint https://assetflow.example.com --access-key AKID --secret-key-stdin < secret-key
   assetflow login --credentials .assetflow/credentials.json
   assetflow login`,

@@ -28,7 +28,8 @@ func (a *app) uploadMeter(name string, total int64) meter {
 		return noMeter{}
 	case a.terminal(a.stderr):
 		return &barMeter{bar: newBar(a.stderr, total, "Uploading "+printable(name),
-			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))}
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowBytes(true),
+			progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))}
 	}
 	fmt.Fprintf(a.stderr, "Uploading %s (%s)\n", printable(name), size(total))
 	return &lineMeter{w: a.stderr, now: a.now, last: a.now(), line: func(done int64, _ string) string {
@@ -66,7 +67,6 @@ func newBar(w io.Writer, total int64, what string, more ...progressbar.Option) *
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionSetWidth(30),
-		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionSetRenderBlankState(true),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "=", SaucerHead: ">", SaucerPadding: " ", BarStart: "[", BarEnd: "]"}),

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,7 +40,10 @@ the client with which packages are imported and jobs are followed.
 		SilenceErrors: true,
 		Args:          noArguments,
 		RunE:          showHelp,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return usagef("%s", flagGroupText(err))
+			}
 			if !slices.Contains([]string{outputText, outputJSON}, a.output) {
 				return usagef("--output %q: must be %s or %s", a.output, outputText, outputJSON)
 			}
@@ -86,9 +90,12 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if !cmd.HasSubCommands() {
-		return usagef("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
+		return usagef("%s takes no arguments, got %q", commandName(cmd), args[0])
 	}
-	text := fmt.Sprintf("unknown command %q for %s", args[0], cmd.CommandPath())
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if cmd.HasParent() {
+		text = fmt.Sprintf("unknown command %q for %s", args[0], commandName(cmd))
+	}
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		text += fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
@@ -101,12 +108,28 @@ func arguments(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < len(names):
-			return usagef("%s needs %s", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
+			return usagef("%s needs %s", commandName(cmd), strings.Join(names[len(args):], " and "))
 		case len(args) > len(names):
-			return usagef("%s takes %s, got %q as well", cmd.CommandPath(), strings.Join(names, " and "), args[len(names)])
+			return usagef("%s takes %s, got %q as well", commandName(cmd), strings.Join(names, " and "), args[len(names)])
 		}
 		return nil
 	}
+}
+
+var allSet = regexp.MustCompile(`\[([^]]+)\] were all set`)
+
+// flagGroupText says in plain words which flags exclude each other.
+func flagGroupText(err error) string {
+	m := allSet.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err.Error()
+	}
+	return "--" + strings.Join(strings.Fields(m[1]), " and --") + " cannot be used together"
+}
+
+// commandName gives a command as it is typed after the program's name.
+func commandName(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 // oneOfFlag checks a flag that has a few values.
