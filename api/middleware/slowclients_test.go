@@ -145,18 +145,23 @@ func TestSlowHandlerIsNotTheClientsFault(t *testing.T) {
 // A refusal before the body is read reaches a client that waits for "100 Continue": no body is asked for.
 func TestRefusalBeforeContinue(t *testing.T) {
 	t.Parallel()
-	conn := dial(t, testPace, func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "no", http.StatusForbidden)
-	})
-	start := time.Now()
-	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000000\r\nExpect: 100-continue\r\n\r\n")
-	r := bufio.NewReader(conn)
-	resp, _ := readAnswer(t, r)
-	require.Equal(t, http.StatusForbidden, resp.StatusCode)
-	require.True(t, resp.Close)
-	_, err := r.ReadByte()
-	require.ErrorIs(t, err, io.EOF)
-	require.Less(t, time.Since(start), testPace.LingerTime, "it is not waited for a body that nobody sends")
+	for _, length := range []int64{1000, 5_000_000_000} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) {
+			t.Parallel()
+			conn := dial(t, testPace, func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "no", http.StatusForbidden)
+			})
+			start := time.Now()
+			write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", length)
+			r := bufio.NewReader(conn)
+			resp, _ := readAnswer(t, r)
+			require.Equal(t, http.StatusForbidden, resp.StatusCode)
+			require.True(t, resp.Close)
+			_, err := r.ReadByte()
+			require.ErrorIs(t, err, io.EOF)
+			require.Less(t, time.Since(start), testPace.LingerTime, "it is not waited for a body that nobody sends")
+		})
+	}
 }
 
 func TestContinueIsSentWhenTheBodyIsWanted(t *testing.T) {
@@ -180,8 +185,10 @@ func TestUnwantedBody(t *testing.T) {
 	refuse := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }
 	t.Run("sent first", func(t *testing.T) {
 		t.Parallel()
-		const size = 3 << 20
-		conn := dial(t, testPace, refuse)
+		const size = 24 << 20 // more than the connection's buffers take
+		pace := testPace
+		pace.LingerBytes, pace.LingerTime = 2*size, 10*time.Second
+		conn := dial(t, pace, refuse)
 		write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
 		_, err := io.Copy(conn, io.LimitReader(zeros{}, size))
 		require.NoError(t, err)
