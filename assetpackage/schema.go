@@ -19,6 +19,9 @@ var schemaJSON []byte
 
 const schemaID = "urn:assetflow:asset-package:v1"
 
+// settingKeyRule says in words what the pattern of the settings' keys says.
+const settingKeyRule = "1 to 64 letters (a-z, A-Z), digits, dots, hyphens or underscores"
+
 // Schema returns the JSON Schema (draft 2020-12) of manifest.json. It describes every manifest that is allowed, and
 // some that are not: names, references, paths and secrets are checked by Open beyond it.
 func Schema() []byte { return bytes.Clone(schemaJSON) }
@@ -106,7 +109,7 @@ func (s *schemas) check(schema *jsonschema.Schema, value any, prefix []any, repo
 
 // leaves visits the mistakes themselves, not the groups that the library puts them in.
 func (s *schemas) leaves(e *jsonschema.ValidationError, visit func(*jsonschema.ValidationError)) {
-	if _, ok := e.ErrorKind.(*kind.PropertyNames); ok || len(e.Causes) == 0 {
+	if len(e.Causes) == 0 {
 		visit(e)
 		return
 	}
@@ -150,11 +153,13 @@ func (s *schemas) sentences(e *jsonschema.ValidationError, value any) []string {
 		names := slices.Sorted(slices.Values(k.Properties))
 		var out []string
 		for _, name := range names {
+			if e.SchemaURL == schemaID+"#/$defs/settings" {
+				out = append(out, fmt.Sprintf("the key %s is not allowed: it must be %s", quote(name), settingKeyRule))
+				continue
+			}
 			out = append(out, fmt.Sprintf("the key %s is not known here; correct it or remove it", quote(name)))
 		}
 		return out
-	case *kind.PropertyNames:
-		return []string{fmt.Sprintf("the key %s is not allowed: it must be %s", quote(k.Property), s.descriptions[schemaID+"#/$defs/settingKey"])}
 	case *kind.Type:
 		if must == "" {
 			must = typeText(k.Want)
