@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"assetflow/fault"
 	"assetflow/storage"
@@ -255,5 +256,39 @@ func testDelete(t *testing.T, open func(*testing.T) *storage.Store) {
 		require.Equal(t, beside, uploads[0].Key)
 	}
 	require.NoError(t, store.DeleteStaged(t.Context(), beside))
+	requireNothing(t, store)
+}
+
+// testNeighbours lets jobs of one project come and go at the same time: a server that keeps folders must not lose
+// an object to the clean-up of the one beside it.
+func testNeighbours(t *testing.T, open func(*testing.T) *storage.Store) {
+	store := open(t)
+	var writing errgroup.Group
+	for i := range 9 {
+		writing.Go(func() error {
+			data, rounds := content(int64(1000+i)), 60
+			if i == 0 {
+				data, rounds = content(part+1), 10
+			}
+			for round := range rounds {
+				key := storage.StagingKey("p", fmt.Sprint(i))
+				if _, err := store.Stage(t.Context(), key, bytes.NewReader(data), 0); err != nil {
+					return fmt.Errorf("round %d: %w", round, err)
+				}
+				got := make([]byte, len(data))
+				if _, err := store.OpenStaged(t.Context(), key, int64(len(data))).ReadAt(got, 0); err != nil {
+					return fmt.Errorf("round %d: %w", round, err)
+				}
+				if !bytes.Equal(data, got) {
+					return fmt.Errorf("round %d: the content differs", round)
+				}
+				if err := store.DeleteStaged(t.Context(), key); err != nil {
+					return fmt.Errorf("round %d: %w", round, err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, writing.Wait())
 	requireNothing(t, store)
 }

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		"Stage":      testStage,
 		"Failures":   testFailures,
 		"Delete":     testDelete,
+		"Neighbours": testNeighbours,
 		"Lists":      testLists,
 		"Unfinished": testUnfinished,
 		"ReadAt":     testReadAt,
