@@ -122,7 +122,10 @@ func explain(ctx context.Context, ran *cobra.Command, err error) (text, hint str
 		return err.Error(), "", ExitUsage
 	}
 	if f, ok := fault.As(err); ok {
-		return faultText(f, err), "", faultCode(f)
+		if f.Code == "storage.refused" {
+			hint = "Check the settings of S3: `assetflow config` shows them."
+		}
+		return faultText(f, err), hint, faultCode(f)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return err.Error(), "", ExitNotFound
@@ -143,7 +146,7 @@ func faultText(f *fault.Error, err error) string {
 	if f.Details != "" {
 		text += ": " + f.Details
 	}
-	if f.Err != nil && f.Kind == fault.Unavailable {
+	if f.Err != nil && faultCode(f) == ExitUnreachable {
 		text += fmt.Sprintf(" (%v)", f.Err)
 	}
 	return text
@@ -151,7 +154,7 @@ func faultText(f *fault.Error, err error) string {
 
 func faultCode(f *fault.Error) int {
 	switch f.Code {
-	case "catalog.not_migrated", "storage.no_bucket": // it answers, so it can be reached
+	case "catalog.not_migrated", "storage.no_bucket", "temporal.no_namespace", "temporal.not_prepared": // it answers, so it can be reached
 		return ExitFailure
 	}
 	switch f.Kind {

@@ -2,9 +2,13 @@ package command
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"assetflow/auth"
 )
 
 // nobody gives an address at which nobody listens.
@@ -28,9 +32,24 @@ func TestServicesSayWhatTheyMiss(t *testing.T) {
 			require.NotContains(t, r.stderr, "master_key")
 		}
 
-		address := nobody(t)
-		r = administered(t).exec(t.Context(), command, "--temporal-address", address, "--log-level", "error", "--s3-endpoint", "http://"+nobody(t))
-		require.Equal(t, ExitUnreachable, r.code, command)
-		require.Contains(t, r.stderr, "Temporal cannot be reached at "+address)
+		// The first thing that is missing is said first.
+		if command != "migrate" {
+			r = newApp(t).exec(t.Context(), command, "--log-level", "error", "--database-url", "sqlite:"+filepath.Join(t.TempDir(), "a.db"),
+				"--master-key-file", masterKeyFile(t))
+			require.Equal(t, ExitFailure, r.code, r.stderr)
+			require.Contains(t, r.stderr, `run "assetflow migrate"`)
+		}
+		a := administered(t)
+		a.environ = append(a.environ, "ASSETFLOW_S3_ACCESS_KEY=ak", "ASSETFLOW_S3_SECRET_KEY=sk", "AWS_MAX_ATTEMPTS=1")
+		r = a.exec(t.Context(), command, "--log-level", "error", "--s3-endpoint", "http://"+nobody(t))
+		require.Equal(t, ExitUnreachable, r.code, r.stderr)
+		require.Contains(t, r.stderr, "the object store does not answer")
 	}
+}
+
+func masterKeyFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "master-key")
+	require.NoError(t, os.WriteFile(path, []byte(auth.GenerateMasterKey()), 0o600))
+	return path
 }

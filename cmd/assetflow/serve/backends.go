@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
 
@@ -20,12 +23,19 @@ import (
 	"assetflow/jobs"
 	"assetflow/storage"
 	"assetflow/worker"
+	"assetflow/workflows"
 )
 
-// dialTimeout bounds how long Temporal is waited for at the start.
-const dialTimeout = 10 * time.Second
+// answerTimeout bounds how long each backend is waited for at the start.
+const answerTimeout = 10 * time.Second
 
-// Backends are what the service stands on: catalog, object store and Temporal, each open.
+// How long Temporal is given to use new search attributes, and how often it is asked.
+const (
+	attributesTimeout = time.Minute
+	attributesPoll    = 250 * time.Millisecond
+)
+
+// Backends are what the service stands on: catalog, object store and Temporal.
 type Backends struct {
 	Config   config.Config
 	Catalog  *catalog.Catalog
@@ -34,8 +44,8 @@ type Backends struct {
 	Logger   *slog.Logger
 }
 
-// Open opens the backends that the configuration names. Each has answered when Open returns; nothing is changed in them.
-// Errors: Unavailable for one that does not answer, Invalid for a setting that one refuses.
+// Open opens the backends that the configuration names. It changes nothing in them; whether they answer is what Check
+// finds out. Errors: Unavailable where the database does not answer, Invalid for a setting that a backend refuses.
 func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backends, err error) {
 	b := &Backends{Config: cfg, Logger: logger}
 	defer func() {
@@ -52,22 +62,13 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	}); err != nil {
 		return nil, err
 	}
-	b.Temporal, err = dial(ctx, cfg.Temporal, logger)
-	return b, err
-}
-
-func dial(ctx context.Context, cfg config.Temporal, logger *slog.Logger) (client.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	c, err := client.DialContext(ctx, client.Options{
-		HostPort: cfg.Address, Namespace: cfg.Namespace,
+	if b.Temporal, err = client.NewLazyClient(client.Options{
+		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace,
 		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
-	})
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "temporal.unavailable",
-			"Temporal cannot be reached at %s (temporal.address).", cfg.Address).Wrap(err)
+	}); err != nil {
+		return nil, fmt.Errorf("open Temporal: %w", err)
 	}
-	return c, nil
+	return b, nil
 }
 
 // Close closes the backends.
@@ -90,38 +91,90 @@ func (b *Backends) Prepare(ctx context.Context) error {
 	if err := b.Storage.EnsureBucket(ctx); err != nil {
 		return err
 	}
-	return worker.Prepare(ctx, b.Temporal, b.Config.Temporal.Namespace)
+	if err := b.checkTemporal(ctx); err != nil {
+		return err
+	}
+	if err := worker.Prepare(ctx, b.Temporal, b.Config.Temporal.Namespace); err != nil {
+		return err
+	}
+	return b.awaitSearchAttributes(ctx)
 }
 
 // Check makes sure that the backends answer and that Prepare has been run.
 func (b *Backends) Check(ctx context.Context) error {
-	for _, name := range []string{"database", "s3", "temporal"} {
-		if err := b.ready()[name](ctx); err != nil {
+	for _, check := range []func(context.Context) error{b.Catalog.Ping, b.checkStorage, b.checkTemporal, b.checkSearchAttributes} {
+		limited, cancel := context.WithTimeout(ctx, answerTimeout)
+		err := check(limited)
+		cancel()
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ready gives the checks by which the API tells that it is ready, by the name of what they check.
-func (b *Backends) ready() map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"database": b.Catalog.Ping,
-		"s3": func(ctx context.Context) error {
-			err := b.Storage.Ping(ctx)
-			if fault.KindOf(err) == fault.NotFound {
-				return fault.New(fault.Unavailable, "storage.no_bucket",
-					`There is no bucket %q: run "assetflow migrate".`, b.Storage.Bucket()).Wrap(err)
-			}
+func (b *Backends) checkStorage(ctx context.Context) error {
+	err := b.Storage.Ping(ctx)
+	if fault.KindOf(err) == fault.NotFound {
+		return fault.New(fault.Unavailable, "storage.no_bucket", `There is no bucket %q: run "assetflow migrate".`, b.Storage.Bucket()).Wrap(err)
+	}
+	return err
+}
+
+// checkTemporal asks for the namespace: the frontend answers a health check without the database behind it.
+func (b *Backends) checkTemporal(ctx context.Context) error {
+	_, err := b.Temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{
+		Namespace: b.Config.Temporal.Namespace,
+	})
+	var unknown *serviceerror.NamespaceNotFound
+	switch {
+	case errors.As(err, &unknown):
+		return fault.New(fault.Unavailable, "temporal.no_namespace",
+			"Temporal has no namespace %q: make it with `temporal operator namespace create -n %[1]s`.", b.Config.Temporal.Namespace).Wrap(err)
+	case err != nil:
+		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
+	}
+	return nil
+}
+
+// checkSearchAttributes makes sure that jobs can be started with their search attributes.
+func (b *Backends) checkSearchAttributes(ctx context.Context) error {
+	conditions := []string{}
+	for _, name := range workflows.SearchAttributeNames() {
+		conditions = append(conditions, name+" = 'none'")
+	}
+	_, err := b.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+		Namespace: b.Config.Temporal.Namespace, Query: strings.Join(conditions, " AND "),
+	})
+	var refused *serviceerror.InvalidArgument
+	switch {
+	case errors.As(err, &refused):
+		return fault.New(fault.Unavailable, "temporal.not_prepared",
+			`The namespace %q lacks the search attributes of jobs: run "assetflow migrate".`, b.Config.Temporal.Namespace).Wrap(err)
+	case err != nil:
+		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal does not answer queries at %s.", b.Config.Temporal.Address).Wrap(err)
+	}
+	return nil
+}
+
+// awaitSearchAttributes waits until Temporal uses search attributes that it has just been given: its services look for
+// changes every few seconds, and until then they refuse to start a job.
+func (b *Backends) awaitSearchAttributes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attributesTimeout)
+	defer cancel()
+	tick := time.NewTicker(attributesPoll)
+	defer tick.Stop()
+	for {
+		err := b.checkSearchAttributes(ctx)
+		if fault.CodeOf(err) != "temporal.not_prepared" {
 			return err
-		},
-		"temporal": func(ctx context.Context) error {
-			_, err := b.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
-			if err != nil {
-				return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal does not answer.").Wrap(err)
-			}
-			return nil
-		},
+		}
+		b.Logger.DebugContext(ctx, "waiting for Temporal to use the search attributes")
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for Temporal to use the search attributes: %w", err)
+		case <-tick.C:
+		}
 	}
 }
 
@@ -137,8 +190,11 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Jobs:    jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger, jobs.WithNamespace(b.Config.Temporal.Namespace)),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		MaxUploadBytes: b.Config.MaxUploadBytes, Region: b.Config.Region, Version: version,
-		Ready: b.ready(),
+		Ready: map[string]func(context.Context) error{
+			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
+		},
 	})
+	b.Logger.InfoContext(ctx, "listening", "address", ln.Addr().String(), "version", version)
 	if err := api.Serve(ctx, ln, handler, b.Logger); err != nil {
 		return fmt.Errorf("serve the API: %w", err)
 	}
@@ -149,7 +205,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 func (b *Backends) Worker(ctx context.Context) error {
 	w := worker.New(b.Temporal, worker.Options{Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger})
 	if err := w.Start(); err != nil {
-		return fmt.Errorf("start the worker: %w", err)
+		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
 	}
 	b.Logger.InfoContext(ctx, "worker started", "namespace", b.Config.Temporal.Namespace)
 	<-ctx.Done()
