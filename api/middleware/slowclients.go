@@ -48,7 +48,7 @@ const writePiece = 64 << 10
 func SlowClients(next http.Handler, pace Pace) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pw := &pacedWriter{ResponseWriter: w, ctrl: http.NewResponseController(w), pace: pace}
-		// A copy: from the Body of its own request the server learns whether "100 Continue" was ever sent.
+		// A copy: the server goes by the Body of its own request when it ends the connection or keeps it.
 		r = r.WithContext(r.Context())
 		if hasBody(r) {
 			pw.body = &pacedBody{
@@ -103,8 +103,11 @@ func (b *pacedBody) unwanted() bool {
 	if b.err != nil {
 		return b.err != io.EOF //nolint:errorlint // the end of a body is this very value
 	}
-	return b.size < 0 || b.size-b.consumed > keepAliveBytes
+	return b.size < 0 || b.size-b.consumed > keepAliveBytes || b.unasked()
 }
+
+// unasked reports whether the client was never told to send the body.
+func (b *pacedBody) unasked() bool { return b.onRequest && b.consumed == 0 && b.err == nil }
 
 // pacedWriter holds back a short answer to a request whose body was not read, until it is whole: with its length known,
 // the client has all of it before the connection lingers.
@@ -207,8 +210,9 @@ func (w *pacedWriter) finish() {
 		return
 	}
 	_ = w.ctrl.Flush()
-	if w.body.onRequest && w.body.consumed == 0 {
-		return // nothing was asked for, nothing comes
+	if w.body.unasked() { // nothing comes: the server need not wait either when it closes the body
+		_ = w.ctrl.SetReadDeadline(time.Now())
+		return
 	}
 	_ = w.ctrl.SetReadDeadline(time.Now().Add(w.pace.LingerTime))
 	_, _ = io.CopyN(io.Discard, w.body.ReadCloser, w.pace.LingerBytes)
