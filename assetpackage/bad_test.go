@@ -109,10 +109,14 @@ func TestValidPackages(t *testing.T) {
 	comment.Comment = "PK\x05\x06 is no end, made by hand"
 	zip64 := packagetest.Valid()
 	zip64.Zip64 = true
+	long := packagetest.Valid()
+	for i := range long.Entries {
+		long.Entries[i].Zip64 = true
+	}
 	bom := packagetest.WithManifest("\xef\xbb\xbf" + packagetest.ManifestOf(`{"name":"shop","definition":{}}`))
 	unicodeName := packagetest.WithManifest(packagetest.Manifest(packagetest.Listed("Küche/品目.txt", nil)), packagetest.Entry{Name: "Küche/品目.txt"})
 	for name, a := range map[string]packagetest.Archive{
-		"stored": stored, "deflated": deflated, "with a folder entry": folders, "with a comment": comment, "zip64": zip64,
+		"stored": stored, "deflated": deflated, "with a folder entry": folders, "with a comment": comment, "zip64": zip64, "zip64 fields": long,
 		"with a byte order mark": bom, "with names in other scripts": unicodeName,
 	} {
 		t.Run(name, func(t *testing.T) {

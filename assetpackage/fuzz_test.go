@@ -30,7 +30,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(valid.Bytes())
 	valid.Zip64, valid.Comment = true, "comment"
 	valid.Entries = append(valid.Entries, packagetest.Entry{Name: "folder/"})
-	valid.Entries[1].Deflate = true
+	valid.Entries[1].Deflate, valid.Entries[1].Zip64 = true, true
 	f.Add(valid.Bytes())
 	limits := assetpackage.Limits{MaxEntries: 100, MaxManifestBytes: 64 << 10, MaxTotalBytes: 1 << 20, MaxEntryBytes: 1 << 20, MaxDirectoryBytes: 64 << 10}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -20,6 +20,7 @@ type Entry struct {
 	Size      uint64 // claimed decompressed size
 	Checksum  uint32 // claimed CRC-32
 	Extra     []byte // extra fields in the directory
+	Zip64     bool   // sizes and position stand in the zip64 field, also where they are small
 	SameData  bool   // no data of its own: the directory points to the previous entry's
 	Raw       []byte // compressed data, instead of what Data compresses to
 }
@@ -137,7 +138,14 @@ func (p prepared) local() []byte {
 }
 
 func (p prepared) header(offset int) []byte {
-	if p.Size >= math.MaxUint32 {
+	size, compressed, at := uint32(min(p.Size, math.MaxUint32)), uint32(len(p.data)), uint32(offset)
+	switch {
+	case p.Zip64:
+		field := le.AppendUint64([]byte{1, 0, 24, 0}, p.Size)
+		field = le.AppendUint64(field, uint64(len(p.data)))
+		p.Extra = append(le.AppendUint64(field, uint64(offset)), p.Extra...)
+		size, compressed, at = math.MaxUint32, math.MaxUint32, math.MaxUint32
+	case p.Size >= math.MaxUint32:
 		p.Extra = append(le.AppendUint64([]byte{1, 0, 8, 0}, p.Size), p.Extra...)
 	}
 	b := make([]byte, 46, 46+len(p.Name)+len(p.Extra))
@@ -147,12 +155,12 @@ func (p prepared) header(offset int) []byte {
 	le.PutUint16(b[8:], p.Flags)
 	le.PutUint16(b[10:], p.method)
 	le.PutUint32(b[16:], p.Checksum)
-	le.PutUint32(b[20:], uint32(len(p.data)))
-	le.PutUint32(b[24:], uint32(min(p.Size, math.MaxUint32)))
+	le.PutUint32(b[20:], compressed)
+	le.PutUint32(b[24:], size)
 	le.PutUint16(b[28:], uint16(len(p.Name)))
 	le.PutUint16(b[30:], uint16(len(p.Extra)))
 	le.PutUint32(b[38:], p.Mode<<16)
-	le.PutUint32(b[42:], uint32(offset))
+	le.PutUint32(b[42:], at)
 	return append(append(b, p.Name...), p.Extra...)
 }
 

@@ -180,6 +180,27 @@ func badStructures() []Case {
 		archive("zip64 field with an impossible size", code, "impossible", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Size: 1<<63 + 1})
 		}),
+		archive("zip64 field that is too short", code, "zip64 field", func() Archive {
+			a := with(Entry{Name: "b.txt", Data: hello, Zip64: true})
+			a.Finish = func(all []byte) []byte { // the last eight bytes of the field become a field of their own
+				at := bytes.LastIndex(all, []byte{1, 0, 24, 0})
+				copy(all[at:], []byte{1, 0, 16, 0})
+				copy(all[at+20:], []byte{0xfe, 0xca, 4, 0})
+				return all
+			}
+			return a
+		}),
+		archive("zip64 field that is missing", code, "zip64 field", func() Archive {
+			a := with(Entry{Name: "b.txt", Data: hello, Zip64: true})
+			a.Finish = func(all []byte) []byte { // it becomes a field that nobody knows
+				copy(all[bytes.LastIndex(all, []byte{1, 0, 24, 0}):], []byte{0xfe, 0xca})
+				return all
+			}
+			return a
+		}),
+		archive("zip64 field that is there twice", code, "two zip64 fields", func() Archive {
+			return with(Entry{Name: "b.txt", Data: hello, Zip64: true, Extra: []byte{1, 0, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0}})
+		}),
 		archive("name for other tools", code, "second, different name", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Extra: append([]byte{0x75, 0x70, 13, 0, 1, 0, 0, 0, 0}, "evil.txt"...)})
 		}),
