@@ -2,8 +2,9 @@
 //
 // # Layout
 //
-//	staging/<project>/<job>/package     a package between its upload and the end of its job
-//	blobs/sha256/ab/cd/<digest>         a file of an asset, named by the SHA-256 of its bytes (64 lower-case hex digits)
+//	staging/<project>/<job>/package       a package between its upload and the end of its job
+//	archives/<project>/<job>/package.zip  a package an export has written, until it is taken or expires
+//	blobs/sha256/ab/cd/<digest>           a file of an asset, named by the SHA-256 of its bytes (64 lower-case hex digits)
 //
 // The bucket belongs to Assetflow alone: sweeps list and delete whatever lies under these prefixes.
 //
