@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -44,7 +43,7 @@ type Store struct {
 	client  *s3.Client
 	bucket  string
 	buffers *buffers
-	signing func(*s3.Options) // how requests with a body are signed
+	writing func(*s3.Options) // options of requests that write objects
 }
 
 // Open makes a store. It reads the SDK's configuration where cfg leaves something out, and makes no request.
@@ -90,13 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 
 // New makes a store of a client the caller has set up.
 func New(client *s3.Client, bucket string) *Store {
-	client = s3.New(client.Options(), func(o *s3.Options) {
-		// versitygw keeps keys as folders and removes the empty ones. A write that falls into the moment at which
-		// the last neighbour goes is refused with this code. In our layout no key is the folder of another, so it
-		// never means what it says, and the next try succeeds.
-		o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ExistingObjectIsDirectory")
-	})
-	return &Store{client: client, bucket: bucket, buffers: newBuffers(maxPartBuffers), signing: bodySigning(client)}
+	return &Store{client: client, bucket: bucket, buffers: newBuffers(maxPartBuffers), writing: writing(client)}
 }
 
 // EnsureBucket makes the bucket where it does not exist. Several may call it at once.

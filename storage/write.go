@@ -51,7 +51,7 @@ func (s *Store) write(ctx context.Context, key string, src *source, size int64, 
 	defer cancel()
 	_, err = s.client.PutObject(requests, &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(head.data[:head.n]),
-	}, s.signing)
+	}, s.writing)
 	return true, failure(ctx, "put object", err)
 }
 
@@ -165,7 +165,7 @@ func (u *upload) sendPart(ctx context.Context, part *types.CompletedPart, data [
 	sent, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &u.store.bucket, Key: &u.key, UploadId: u.id, PartNumber: part.PartNumber,
 		ChecksumAlgorithm: u.checksum, Body: bytes.NewReader(data),
-	}, u.store.signing)
+	}, u.store.writing)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (u *upload) complete(ctx, requests context.Context) error {
 	}
 	_, err := u.store.client.CompleteMultipartUpload(requests, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.store.bucket, Key: &u.key, UploadId: u.id, MultipartUpload: done,
-	})
+	}, u.store.writing)
 	return failure(ctx, "complete a multipart upload", err)
 }
 
