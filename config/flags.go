@@ -25,15 +25,41 @@ func AddFlagsFor(flags *pflag.FlagSet, needs Need) {
 
 func addFlag(flags *pflag.FlagSet, s setting) {
 	if s.redact != nil {
-		flags.String(flagName(s.key+fileSuffix), "", fmt.Sprintf("file that holds %s: %s (or %s, %s)",
-			s.key, s.help, envName(s.key), envName(s.key+fileSuffix)))
+		flags.String(flagName(s.key+fileSuffix), "", fmt.Sprintf("`file` that holds %s (or %s)", s.key, envName(s.key+fileSuffix)))
 	}
 	if s.noFlag {
 		return
 	}
-	help := s.help
+	def := ""
 	if s.def != "" {
-		help += fmt.Sprintf(" (default %s)", s.def)
+		def = "; default " + s.def
 	}
-	flags.String(flagName(s.key), "", fmt.Sprintf("%s (or %s)", help, envName(s.key)))
+	flags.String(flagName(s.key), "", fmt.Sprintf("%s (or %s%s)", s.help, envName(s.key), def))
+}
+
+// Description is what there is to know about a setting.
+type Description struct {
+	Key      string
+	Variable string
+	Flag     string // empty: a secret, which has no flag of its own
+	FileFlag string // for a secret: the flag that names its file; the variable and the key have the same with _FILE, _file
+	Default  string
+	Help     string
+	Allowed  string
+}
+
+// Describe describes all settings, for the documentation.
+func Describe() []Description {
+	all := make([]Description, 0, len(settings))
+	for _, s := range settings {
+		d := Description{Key: s.key, Variable: envName(s.key), Default: s.def, Help: s.help, Allowed: s.want}
+		if !s.noFlag {
+			d.Flag = "--" + flagName(s.key)
+		}
+		if s.redact != nil {
+			d.FileFlag = "--" + flagName(s.key+fileSuffix)
+		}
+		all = append(all, d)
+	}
+	return all
 }

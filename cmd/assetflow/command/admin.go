@@ -16,7 +16,7 @@ import (
 
 const (
 	// defaultDomain is the domain of users and projects where none is named.
-	defaultDomain = "default"
+	defaultDomain = "assetflow"
 
 	adminHelp = `Works on the database directly, with the settings of the service: --database-url or ASSETFLOW_DATABASE_URL, or a
 configuration file.`

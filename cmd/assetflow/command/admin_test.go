@@ -44,7 +44,7 @@ func TestAdministration(t *testing.T) {
 	a := administered(t)
 
 	project := a.made(t, "project", "add", "shop")
-	require.Equal(t, "default", project["domain"])
+	require.Equal(t, "assetflow", project["domain"])
 	require.Regexp(t, `^[0-9a-f]{32}$`, project["id"])
 	instance := a.made(t, "instance", "add", "test", "--project", "shop")
 	require.Equal(t, project["id"], instance["project_id"])
@@ -86,7 +86,7 @@ func TestAdministration(t *testing.T) {
 		return r.stdout
 	}
 	require.Contains(t, text("user", "list"), "Develop in shop")
-	require.Regexp(t, `(?m)^\w+\s+default\s+shop\s`, text("project", "list"))
+	require.Regexp(t, `(?m)^\w+\s+assetflow\s+shop\s`, text("project", "list"))
 	require.Regexp(t, `(?m)^\w+\s+acme\s+other\s`, text("project", "list"))
 	require.Equal(t, 3, strings.Count(text("instance", "list"), "\n"))
 	require.Regexp(t, `(?s)shop\s+live.*shop\s+test`, text("instance", "list", "--project", "shop"))
@@ -125,13 +125,13 @@ func TestAdministrationIsRefused(t *testing.T) {
 		"weak password":     {"user add bob --password-stdin", "x", ExitUsage, "password"},
 		"no password":       {"user add bob --password-stdin", "", ExitUsage, "stdin holds no password"},
 		"no terminal":       {"user add bob", "", ExitUsage, "--password-stdin"},
-		"unknown user":      {"user passwd bob --password-stdin", "x", ExitNotFound, `there is no user "bob" in the domain "default"`},
+		"unknown user":      {"user passwd bob --password-stdin", "x", ExitNotFound, `there is no user "bob" in the domain "assetflow"`},
 		"unknown domain":    {"user key list ada --domain acme", "", ExitNotFound, `there is no user "ada" in the domain "acme"`},
 		"unknown id":        {"user key add 0194f7a0aaaa7000800000000000aaaa", "", ExitNotFound, "there is no user"},
 		"unknown role":      {"user role grant ada King --project shop", "", ExitUsage, "Admin, Develop, Modify, Submit"},
 		"role without":      {"user role grant ada Admin", "", ExitUsage, "--project is needed"},
 		"role not held":     {"user role revoke ada Admin --project shop", "", ExitNotFound, "ada does not have the role Admin in shop"},
-		"unknown project":   {"user role grant ada Admin --project x", "", ExitNotFound, `there is no project "x" in the domain "default"`},
+		"unknown project":   {"user role grant ada Admin --project x", "", ExitNotFound, `there is no project "x" in the domain "assetflow"`},
 		"project twice":     {"project add shop", "", ExitConflict, `already has a project named "shop"`},
 		"instance twice":    {"instance add test --project shop", "", ExitConflict, `already has an instance named "test"`},
 		"instance without":  {"instance add test", "", ExitUsage, "--project is needed"},

@@ -96,10 +96,22 @@ func TestImportOnATerminal(t *testing.T) {
 	a.terminal = func(any) bool { return true }
 	r := a.exec(t.Context(), "import", "--wait", packageFile(t, strings.Repeat("x", 1<<20)))
 	require.Equal(t, ExitOK, r.code, r.stderr)
-	require.Regexp(t, `\rUploading shop.zip\s+0% \[`, r.stderr)
+	require.Regexp(t, `Uploading shop.zip\s+0% \[`, r.stderr)
 	require.Regexp(t, `\rStore the files\s+50% \[=+> +\]`, r.stderr)
 	require.Contains(t, r.stderr, "Uploaded shop.zip (1.0 MiB) in 0s.\n")
 	require.NotContains(t, r.stdout, "\r", "bars are not results")
+}
+
+func TestARefusedUploadIsNotShown(t *testing.T) {
+	t.Parallel()
+	endpoint := service(t, routes{importPath: reply(403, `{"error_code":"ROMA.10012","error_msg":"x","error_details":"`+jobHex+`"}`)})
+	for _, terminal := range []bool{false, true} {
+		a := signedIn(t, endpoint)
+		a.terminal = func(any) bool { return terminal }
+		r := a.exec(t.Context(), "import", packageFile(t, "PK"))
+		require.Equal(t, ExitConflict, r.code)
+		require.Equal(t, "assetflow: a job of this kind is running for you already: "+jobUUID+"\n"+followHint(jobUUID)+"\n", r.stderr)
+	}
 }
 
 func TestInterruptedUploads(t *testing.T) {
@@ -171,6 +183,6 @@ func TestLineMeterSaysLittle(t *testing.T) {
 		m.at((i+1)<<20, "")
 	}
 	m.end()
-	require.Equal(t, 1+10, strings.Count(out.String(), "\n"))
-	require.Contains(t, out.String(), "Uploading a\uFFFD.zip (100.0 MiB)\nUploaded 10.0 MiB of 100.0 MiB (10%)\n")
+	require.Equal(t, 1+9, strings.Count(out.String(), "\n"))
+	require.Contains(t, out.String(), "Uploading a\uFFFD.zip (100.0 MiB)\nUploaded 11.0 MiB of 100.0 MiB (11%)\n")
 }

@@ -92,9 +92,9 @@ func (a *app) showEnd(w io.Writer, j client.JobDetail) error {
 // showOutcome writes what a job has done, or why it failed.
 func (a *app) showOutcome(w io.Writer, j client.JobDetail) error {
 	if len(j.Reasons) > 0 {
-		rows := [][]string{{"WHAT", "NAME", "REASON", "CODE"}}
+		rows := [][]string{{"WHAT", "NAME", "CODE", "REASON"}}
 		for _, r := range j.Reasons {
-			rows = append(rows, []string{r.ResourceType, r.ResourceName, r.Message, r.Code})
+			rows = append(rows, []string{r.ResourceType, r.ResourceName, r.Code, r.Message})
 		}
 		fmt.Fprintln(w)
 		return table(w, rows)

@@ -87,8 +87,11 @@ func (l *login) run(ctx context.Context) error {
 			fmt.Fprintf(w, "The token is valid until %s.\n", l.time(p.ExpiresAt))
 		}
 		fmt.Fprintf(w, "Stored as profile %q in %s.\n", name, path)
-		if p.ProjectID == "" || p.InstanceID == "" {
-			fmt.Fprintln(w, "Name the project and instance with each command, or sign in again with --project and --instance.")
+		switch {
+		case p.ProjectID == "":
+			fmt.Fprintln(w, "Name project and instance with each command, or sign in again with --project and --instance.")
+		case p.InstanceID == "":
+			fmt.Fprintln(w, "Name the instance with each command, or sign in again with --instance.")
 		}
 		return nil
 	})

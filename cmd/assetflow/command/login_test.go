@@ -98,7 +98,7 @@ func TestLoginWithAnAccessKey(t *testing.T) {
 	require.Equal(t, map[string]profile{"ci": {
 		Endpoint: endpoint, ProjectID: projectID, Domain: "acme", User: "ci", AccessKey: "AK", SecretKey: "SK",
 	}}, a.stored(t))
-	require.Contains(t, r.stdout, "sign in again with --project and --instance")
+	require.Contains(t, r.stdout, "sign in again with --instance")
 	require.NotContains(t, r.stdout+r.stderr, "SK\n")
 
 	// The key is there: another instance takes nothing else.

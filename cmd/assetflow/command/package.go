@@ -100,13 +100,13 @@ func (a *app) checked(path string, summary assetpackage.Summary, err error) erro
 
 func showProblems(w io.Writer, path string, bad *assetpackage.ProblemsError) error {
 	fmt.Fprintf(w, "%s is not a valid package: %s.\n", printable(path), count(bad.Total, "problem"))
-	rows := [][]string{{"WHAT", "NAME", "PROBLEM", "CODE"}}
+	rows := [][]string{{"WHAT", "NAME", "CODE", "PROBLEM"}}
 	for _, p := range bad.Problems {
 		what := p.ResourceType
 		if p.ResourceName == "" {
 			what = "package"
 		}
-		rows = append(rows, []string{what, p.ResourceName, p.Message, p.Code})
+		rows = append(rows, []string{what, p.ResourceName, p.Code, p.Message})
 	}
 	if err := table(w, rows); err != nil {
 		return err

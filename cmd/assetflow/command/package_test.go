@@ -77,7 +77,7 @@ func TestABadPackageIsExplained(t *testing.T) {
 	path := packageFile(t, "this is not a zip")
 	r := a.exec(t.Context(), "package", "check", path)
 	require.Equal(t, ExitFailure, r.code)
-	require.Contains(t, r.stdout, path+" is not a valid package: 1 problem.\nWHAT     NAME  PROBLEM")
+	require.Contains(t, r.stdout, path+" is not a valid package: 1 problem.\nWHAT     NAME  CODE")
 	require.Contains(t, r.stdout, assetpackage.CodeNotAZip)
 	require.Empty(t, r.stderr, "it is all said")
 

@@ -12,7 +12,7 @@ type paging struct {
 const maxPage = 500
 
 func (p *paging) add(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&p.limit, "limit", 50, "list at most this many")
+	cmd.Flags().IntVar(&p.limit, "limit", 50, "list at most `N`")
 	cmd.Flags().BoolVar(&p.all, "all", false, "list everything")
 	cmd.MarkFlagsMutuallyExclusive("limit", "all")
 }

@@ -21,18 +21,25 @@ type meter interface {
 // lineEvery is how often a meter of plain lines says something: a log should not fill up with it.
 const lineEvery = 10 * time.Second
 
-// uploadMeter shows an upload of total bytes.
+// uploadMeter shows an upload of total bytes, from the first byte on: an upload that is refused is not shown.
 func (a *app) uploadMeter(name string, total int64) meter {
+	name = printable(name)
 	switch {
 	case a.silent():
 		return noMeter{}
 	case a.terminal(a.stderr):
-		return &barMeter{bar: newBar(a.stderr, total, "Uploading "+printable(name),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowBytes(true),
-			progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))}
+		return &barMeter{make: func() *progressbar.ProgressBar {
+			return newBar(a.stderr, total, "Uploading "+name,
+				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
+				progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))
+		}}
 	}
-	fmt.Fprintf(a.stderr, "Uploading %s (%s)\n", printable(name), size(total))
-	return &lineMeter{w: a.stderr, now: a.now, last: a.now(), line: func(done int64, _ string) string {
+	started := false
+	return &lineMeter{w: a.stderr, now: a.now, line: func(done int64, _ string) string {
+		if !started {
+			started = true
+			return fmt.Sprintf("Uploading %s (%s)", name, size(total))
+		}
 		return fmt.Sprintf("Uploaded %s of %s (%d%%)", size(done), size(total), percent(float64(done)/float64(max(total, 1))))
 	}}
 }
@@ -46,9 +53,11 @@ func (a *app) jobMeter() meter {
 	case a.silent():
 		return noMeter{}
 	case a.terminal(a.stderr):
-		return &barMeter{bar: newBar(a.stderr, jobSteps, "Waiting", progressbar.OptionSetPredictTime(false))}
+		return &barMeter{make: func() *progressbar.ProgressBar {
+			return newBar(a.stderr, jobSteps, "Waiting", progressbar.OptionSetPredictTime(false))
+		}}
 	}
-	return &lineMeter{w: a.stderr, now: a.now, eachStep: true, line: func(done int64, step string) string {
+	return &lineMeter{w: a.stderr, now: a.now, steps: true, line: func(done int64, step string) string {
 		return fmt.Sprintf("%s (%d%%)", step, percent(float64(done)/jobSteps))
 	}}
 }
@@ -57,8 +66,10 @@ func percent(fraction float64) int { return int(math.Floor(fraction * 100)) }
 
 // barMeter is a progress bar.
 type barMeter struct {
+	make func() *progressbar.ProgressBar
+
 	mu   sync.Mutex
-	bar  *progressbar.ProgressBar
+	bar  *progressbar.ProgressBar // nil until there is something to show
 	what string
 }
 
@@ -76,6 +87,9 @@ func newBar(w io.Writer, total int64, what string, more ...progressbar.Option) *
 func (m *barMeter) at(done int64, what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.bar == nil {
+		m.bar = m.make()
+	}
 	if what != "" && what != m.what {
 		m.what = what
 		m.bar.Describe(printable(what))
@@ -86,26 +100,29 @@ func (m *barMeter) at(done int64, what string) {
 func (m *barMeter) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_ = m.bar.Clear()
+	if m.bar != nil {
+		_ = m.bar.Clear()
+	}
 }
 
-// lineMeter writes a line now and then.
+// lineMeter writes a line now and then, and the first one at once.
 type lineMeter struct {
-	mu       sync.Mutex
-	w        io.Writer
-	now      func() time.Time
-	line     func(done int64, what string) string
-	eachStep bool // a line when the step changes, too
-	last     time.Time
-	what     string
+	w     io.Writer
+	now   func() time.Time
+	line  func(done int64, what string) string
+	steps bool // what is done has named steps: a line for each, and none without a name
+
+	mu   sync.Mutex
+	last time.Time
+	what string
 }
 
 func (m *lineMeter) at(done int64, what string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	changed := m.eachStep && what != "" && what != m.what
-	if !changed && now.Sub(m.last) < lineEvery || m.eachStep && what == "" {
+	next := m.steps && what != m.what
+	if m.steps && what == "" || !next && now.Sub(m.last) < lineEvery {
 		return
 	}
 	m.last, m.what = now, what
