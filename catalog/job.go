@@ -11,6 +11,8 @@ type JobKind string
 // The kinds of jobs.
 const (
 	AssetImport JobKind = "asset-import"
+	AssetDelete JobKind = "asset-delete"
+	AssetExport JobKind = "asset-export"
 )
 
 // JobState is where a job stands. Every state but JobRunning is final.
@@ -47,7 +49,7 @@ type Job struct {
 	Subject    string // what a person calls it: the name of the uploaded file
 	State      JobState
 	Request    json.RawMessage // parameters of its kind, no secrets
-	Result     json.RawMessage // result of a succeeded job; an ImportResult for AssetImport
+	Result     json.RawMessage // an ImportResult, DeletionResult or ExportResult, once the job has succeeded
 	Reasons    []Reason        // at most MaxReasons
 	CreatedAt  time.Time
 	EndedAt    *time.Time // nil while it runs
