@@ -148,6 +148,12 @@ func dynamicConfig() dynamicconfig.Client {
 		dynamicconfig.VisibilityPersistenceMaxReadQPS.Key():              unlimited,
 		dynamicconfig.VisibilityPersistenceMaxWriteQPS.Key():             unlimited,
 
+		// Background sweeps for what a cluster leaves behind in years, and a helper for workflows with many children. Their
+		// workers poll with 64 calls at a time, and the server does not end them when it stops.
+		dynamicconfig.TaskQueueScannerEnabled.Key():       false,
+		dynamicconfig.HistoryScannerEnabled.Key():         false,
+		dynamicconfig.EnableParentClosePolicyWorker.Key(): false,
+
 		// No question to a server on the internet whether there is a newer version.
 		dynamicconfig.EnableServerVersionCheck.Key(): false,
 	}

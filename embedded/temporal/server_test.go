@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -120,9 +121,9 @@ func TestRestartFinishesRunningWorkflows(t *testing.T) {
 	}
 }
 
-// What Stop leaves: a complete file, an empty log, and after the connection's lifetime nobody who holds it.
-func TestStopLetsGoOfTheFile(t *testing.T) {
-	t.Parallel()
+// What Stop leaves: a complete file, an empty log, no worker that goes on polling, and after the connection's lifetime
+// nobody who holds the file. It is not parallel, because it looks at everything that runs in the process.
+func TestStopLeavesNothingRunning(t *testing.T) {
 	dir := t.TempDir()
 	s, err := temporal.Start(t.Context(), temporal.Options{DataDir: dir})
 	require.NoError(t, err)
@@ -134,9 +135,16 @@ func TestStopLetsGoOfTheFile(t *testing.T) {
 	if log, err := os.Stat(filepath.Join(dir, "temporal.db-wal")); err == nil {
 		require.Zero(t, log.Size())
 	}
+	require.NotContains(t, stacks(), "go.temporal.io/sdk/internal.(*baseWorker)")
 	if _, err := os.Stat("/proc/self/fd"); err == nil {
 		require.Eventually(t, func() bool { return !holdsFileIn(dir) }, patience, 100*time.Millisecond)
 	}
+}
+
+// stacks tells what all goroutines of the process do.
+func stacks() string {
+	text := make([]byte, 16<<20)
+	return string(text[:runtime.Stack(text, true)])
 }
 
 func holdsFileIn(dir string) bool {
