@@ -20,22 +20,28 @@ type Permission string
 
 // The permissions. A contract that brings new operations adds its own here and a row to the table below.
 const (
-	AssetsImport Permission = "assets:import" // start an import of an asset package
-	AssetsExport Permission = "assets:export" // start an export and download its archive
-	AssetsDelete Permission = "assets:delete" // start a deletion
-	AssetsRead   Permission = "assets:read"   // list and show assets, versions and data sources
-	JobsRead     Permission = "jobs:read"     // list and show jobs
-	JobsCancel   Permission = "jobs:cancel"   // cancel a running job
+	AssetsImport  Permission = "assets:import"  // start an import of an asset package
+	AssetsExport  Permission = "assets:export"  // start an export and download its archive
+	AssetsDelete  Permission = "assets:delete"  // start a deletion
+	AssetsRead    Permission = "assets:read"    // list and show assets, versions, the trash and data sources
+	AssetsRestore Permission = "assets:restore" // bring back what was deleted, or an older version
+	AssetsPurge   Permission = "assets:purge"   // remove what was deleted for good
+	JobsRead      Permission = "jobs:read"      // list and show jobs
+	JobsCancel    Permission = "jobs:cancel"    // cancel a running job
+	AuditRead     Permission = "audit:read"     // read who did what
 )
 
 // permissionRoles is the one place that says which roles carry a permission. A permission without a row is nobody's.
 var permissionRoles = map[Permission][]Role{
-	AssetsImport: {RoleAdmin, RoleDevelop},
-	AssetsExport: {RoleAdmin, RoleDevelop, RoleModify},
-	AssetsDelete: {RoleAdmin, RoleDevelop},
-	AssetsRead:   {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
-	JobsRead:     {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
-	JobsCancel:   {RoleAdmin, RoleDevelop},
+	AssetsImport:  {RoleAdmin, RoleDevelop},
+	AssetsExport:  {RoleAdmin, RoleDevelop, RoleModify},
+	AssetsDelete:  {RoleAdmin, RoleDevelop},
+	AssetsRead:    {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
+	AssetsRestore: {RoleAdmin, RoleDevelop},
+	AssetsPurge:   {RoleAdmin},
+	JobsRead:      {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
+	JobsCancel:    {RoleAdmin, RoleDevelop},
+	AuditRead:     {RoleAdmin},
 }
 
 // Roles gives the names of all roles, strongest first.

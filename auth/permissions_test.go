@@ -12,13 +12,16 @@ import (
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	for perm, want := range map[auth.Permission]string{
-		auth.AssetsImport: "Admin Develop",
-		auth.AssetsExport: "Admin Develop Modify",
-		auth.AssetsDelete: "Admin Develop",
-		auth.AssetsRead:   "Admin Develop Modify Submit",
-		auth.JobsRead:     "Admin Develop Modify Submit",
-		auth.JobsCancel:   "Admin Develop",
-		"unknown":         "",
+		auth.AssetsImport:  "Admin Develop",
+		auth.AssetsExport:  "Admin Develop Modify",
+		auth.AssetsDelete:  "Admin Develop",
+		auth.AssetsRead:    "Admin Develop Modify Submit",
+		auth.AssetsRestore: "Admin Develop",
+		auth.AssetsPurge:   "Admin",
+		auth.JobsRead:      "Admin Develop Modify Submit",
+		auth.JobsCancel:    "Admin Develop",
+		auth.AuditRead:     "Admin",
+		"unknown":          "",
 	} {
 		got := ""
 		for _, role := range auth.Roles() {
