@@ -83,7 +83,7 @@ func TestLoginIsRefusedOrOdd(t *testing.T) {
 	t.Parallel()
 	cl := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, 401, "application/json",
-			`{"error":{"code":401,"message":"The username or password is wrong.","title":"Unauthorized"}}`)
+			`{"error":{"code":401,"message":"The username or password is wrong."}}`)
 	})
 	_, _, err := cl.Login(t.Context(), "acme", "ada", "no", "")
 	var refusal *client.Error

@@ -39,7 +39,7 @@ func TestUploadIsFramedByteForByte(t *testing.T) {
 			var failed error // require must not be called on the server's goroutine
 			cl := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				failed = func() error {
-					if want := "/v2/" + project + "/instances/" + instance + "/assets/import" + c.query; r.Method != "POST" || r.RequestURI != want {
+					if want := "/v2/" + project + "/instances/" + instance + "/assets/import" + c.query; r.Method != http.MethodPost || r.RequestURI != want {
 						return fmt.Errorf("%s %s instead of %s", r.Method, r.RequestURI, want)
 					}
 					if got := r.Header.Get("Expect"); got != "100-continue" {

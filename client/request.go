@@ -82,7 +82,7 @@ func (c *Client) get(ctx context.Context, what, path string, query url.Values, i
 			return err
 		}
 		pause := min(firstPause<<(try-1), maxPause)
-		pause += time.Duration(rand.Int64N(int64(pause) / 4))
+		pause += time.Duration(rand.Int64N(int64(pause) / 4)) //nolint:gosec // spreads retries, guards nothing
 		var refusal *Error
 		if errors.As(err, &refusal) && refusal.retryAfter > 0 {
 			pause = min(refusal.retryAfter, maxPause)

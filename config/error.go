@@ -29,7 +29,8 @@ func (e *Error) add(p Problem) { e.Problems = append(e.Problems, p) }
 
 // Error gives one line per problem.
 func (e *Error) Error() string {
-	lines := []string{"the configuration is not right:"}
+	lines := make([]string, 0, len(e.Problems)+1)
+	lines = append(lines, "the configuration is not right:")
 	for _, p := range e.Problems {
 		lines = append(lines, "  "+p.String())
 	}

@@ -193,7 +193,7 @@ func (l layer) readFile(key, fileKey, path string) *Problem {
 		bad.Want = fmt.Sprintf("one of %s and %s, not both", key, fileKey)
 		return bad
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // the configuration names it
 	if err != nil {
 		bad.Want = "a file that can be read"
 		bad.cause = err

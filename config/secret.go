@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -22,7 +23,7 @@ func (s Secret) String() string {
 }
 
 // Format prints the secret redacted whatever the verb.
-func (s Secret) Format(f fmt.State, verb rune) { fmt.Fprint(f, s.String()) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue logs the secret redacted.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
@@ -51,7 +52,7 @@ func (u URL) String() string {
 }
 
 // Format prints the URL without its password whatever the verb.
-func (u URL) Format(f fmt.State, verb rune) { fmt.Fprint(f, u.String()) }
+func (u URL) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
 
 // LogValue logs the URL without its password.
 func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }

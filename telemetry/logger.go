@@ -37,7 +37,7 @@ func NewLogger(w io.Writer, opts Options) (*slog.Logger, error) {
 	case format == FormatJSON, (format == FormatAuto || format == "") && !IsTerminal(w):
 		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	case format == FormatText, format == FormatAuto, format == "":
-		h = newTextHandler(w, level, IsTerminal(w) && os.Getenv("NO_COLOR") == "")
+		h = newTextHandler(w, level, IsTerminal(w) && os.Getenv("NO_COLOR") == "") //nolint:misspell // its name: no-color.org
 	default:
 		return nil, fmt.Errorf("log format %q: must be auto, text or json", format)
 	}

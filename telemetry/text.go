@@ -22,18 +22,18 @@ import (
 type textHandler struct {
 	mu     *sync.Mutex // shared by all handlers made from one, because they share w
 	w      io.Writer
-	level  slog.Leveler
-	color  bool
+	level  slog.Level
+	colour bool
 	prefix string // open groups, "a.b."
 	attrs  string // attributes added so far, as they will be printed
 }
 
-func newTextHandler(w io.Writer, level slog.Leveler, color bool) *textHandler {
-	return &textHandler{mu: new(sync.Mutex), w: w, level: level, color: color}
+func newTextHandler(w io.Writer, level slog.Level, colour bool) *textHandler {
+	return &textHandler{mu: new(sync.Mutex), w: w, level: level, colour: colour}
 }
 
 func (h *textHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= h.level.Level()
+	return level >= h.level
 }
 
 func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
@@ -41,7 +41,7 @@ func (h *textHandler) Handle(_ context.Context, r slog.Record) error {
 	if !r.Time.IsZero() {
 		b.WriteString(r.Time.Local().Format("15:04:05.000 "))
 	}
-	b.WriteString(h.paint(levelColor(r.Level), fmt.Sprintf("%-5s", r.Level)))
+	b.WriteString(h.paint(levelColour(r.Level), fmt.Sprintf("%-5s", r.Level)))
 	b.WriteByte(' ')
 	b.WriteString(printable(r.Message))
 	b.WriteString(h.attrs)
@@ -121,7 +121,7 @@ const (
 	blue   = "34"
 )
 
-func levelColor(l slog.Level) string {
+func levelColour(l slog.Level) string {
 	levels := []slog.Level{slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 	i, found := slices.BinarySearch(levels, l)
 	if !found {
@@ -130,9 +130,9 @@ func levelColor(l slog.Level) string {
 	return [...]string{faint, blue, yellow, red}[i+1]
 }
 
-func (h *textHandler) paint(color, s string) string {
-	if !h.color {
+func (h *textHandler) paint(colour, s string) string {
+	if !h.colour {
 		return s
 	}
-	return "\x1b[" + color + "m" + s + "\x1b[0m"
+	return "\x1b[" + colour + "m" + s + "\x1b[0m"
 }

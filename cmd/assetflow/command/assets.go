@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func (a *app) assetsListCommand() *cobra.Command {
 			if err != nil {
 				return conn.blame(err)
 			}
-			err = a.emit(client.AssetPage{Assets: assets, NextCursor: next}, func(w io.Writer) error { return a.listAssets(w, assets) })
+			err = a.emit(client.AssetPage{Assets: assets, NextCursor: next}, func(s *sheet) { a.listAssets(s, assets) })
 			a.noteMore(next)
 			return err
 		},
@@ -74,18 +73,19 @@ func (a *app) assetsListCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) listAssets(w io.Writer, assets []client.Asset) error {
+func (a *app) listAssets(s *sheet, assets []client.Asset) {
 	if len(assets) == 0 {
 		a.note("No assets.")
-		return nil
+		return
 	}
-	rows := [][]string{{"ASSET", "KIND", "NAME", "VERSION", "LABEL", "CHANGED"}}
+	rows := make([][]string, 0, len(assets)+1)
+	rows = append(rows, []string{"ASSET", "KIND", "NAME", "VERSION", "LABEL", "CHANGED"})
 	for _, asset := range assets {
 		rows = append(rows, []string{
 			asset.ID, asset.Kind, asset.Name, fmt.Sprint(asset.VersionNumber), asset.VersionLabel, a.time(asset.UpdatedAt),
 		})
 	}
-	return table(w, rows)
+	s.table(rows)
 }
 
 func (a *app) assetsShowCommand() *cobra.Command {
@@ -107,15 +107,15 @@ func (a *app) assetsShowCommand() *cobra.Command {
 			if err != nil {
 				return conn.blame(err)
 			}
-			return a.emit(asset, func(w io.Writer) error { return a.showAsset(w, asset) })
+			return a.emit(asset, func(s *sheet) { a.showAsset(s, asset) })
 		},
 	}
 	flags.add(cmd)
 	return cmd
 }
 
-func (a *app) showAsset(w io.Writer, asset client.AssetDetail) error {
-	used := []string{}
+func (a *app) showAsset(s *sheet, asset client.AssetDetail) {
+	used := make([]string, 0, len(asset.Applications))
 	for _, app := range asset.Applications {
 		used = append(used, app.Name)
 	}
@@ -123,43 +123,31 @@ func (a *app) showAsset(w io.Writer, asset client.AssetDetail) error {
 	if asset.VersionLabel != "" {
 		version += " (" + asset.VersionLabel + ")"
 	}
-	if err := fields(w,
+	s.fields(
 		[2]string{"Asset", asset.ID}, [2]string{"Kind", asset.Kind}, [2]string{"Name", asset.Name},
 		[2]string{"Description", asset.Description}, [2]string{"Version", version},
 		[2]string{"Id in its package", asset.SourceID}, [2]string{"Uses", strings.Join(used, ", ")},
 		[2]string{"Created", a.time(asset.CreatedAt)}, [2]string{"Changed", a.time(asset.UpdatedAt)},
 		[2]string{"By job", asset.JobID}, [2]string{"Digest", asset.Digest},
-	); err != nil {
-		return err
-	}
+	)
 	if len(asset.DataSources) > 0 {
 		rows := [][]string{{"DATA SOURCE", "TYPE", "DESCRIPTION"}}
 		for _, d := range asset.DataSources {
 			rows = append(rows, []string{d.Name, d.Type, d.Description})
 		}
-		fmt.Fprintln(w)
-		if err := table(w, rows); err != nil {
-			return err
-		}
+		s.line("")
+		s.table(rows)
 	}
 	if len(asset.Files) > 0 {
 		rows := [][]string{{"FILE", "SIZE", "SHA-256"}}
 		for _, f := range slices.SortedFunc(slices.Values(asset.Files), func(x, y client.File) int { return strings.Compare(x.Path, y.Path) }) {
 			rows = append(rows, []string{f.Path, size(f.Size), f.SHA256})
 		}
-		fmt.Fprintln(w)
-		if err := table(w, rows); err != nil {
-			return err
-		}
+		s.line("")
+		s.table(rows)
 	}
-	return showDefinition(w, asset.Definition)
-}
-
-func showDefinition(w io.Writer, definition json.RawMessage) error {
-	var indented bytes.Buffer
-	if len(definition) == 0 || json.Indent(&indented, definition, "", "  ") != nil {
-		return nil
+	var definition bytes.Buffer
+	if err := json.Indent(&definition, asset.Definition, "", "  "); err == nil {
+		s.line("\nDefinition:\n%s", definition.String())
 	}
-	_, err := fmt.Fprintf(w, "\nDefinition:\n%s\n", printableLines(indented.String()))
-	return err
 }

@@ -34,7 +34,7 @@ or token is named, .assetflow/credentials.json is used when the working director
 else the profile "default".`
 
 // developmentCredentials is where the development stack leaves its credentials, relative to where it was started.
-const developmentCredentials = ".assetflow/credentials.json"
+const developmentCredentials = ".assetflow/credentials.json" //nolint:gosec // a path, no secret
 
 // connectionFlags are the flags of every client command.
 type connectionFlags struct {
@@ -200,7 +200,7 @@ func isLoopback(endpoint string) bool {
 
 // readCredentials reads a credentials.json.
 func readCredentials(path string) (profile, error) {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // the user names it
 	if err != nil {
 		return profile{}, fmt.Errorf("read the credentials: %w", err)
 	}

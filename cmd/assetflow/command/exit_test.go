@@ -52,8 +52,8 @@ func TestEveryRefusalHasItsExitCode(t *testing.T) {
 		"too large":        {reply(413, roma("ROMA.13000", "Too large.", "")), ExitFailure, []string{"ASSETFLOW_MAX_UPLOAD_BYTES"}},
 		"its own failure":  {reply(500, roma("ROMA.10010", "Internal.", "")), ExitFailure, []string{"request r-1", "service's log"}},
 		"a dependency":     {reply(503, roma("ROMA.10010", "Away.", "")), ExitUnreachable, []string{"Try again"}},
-		"a proxy's 502":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) }, ExitUnreachable, []string{"A proxy answers"}},
-		"another service":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 404) }, ExitFailure, []string{"Is the endpoint right?"}},
+		"a proxy's 502":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, ExitUnreachable, []string{"A proxy answers"}},
+		"another service":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusNotFound) }, ExitFailure, []string{"Is the endpoint right?"}},
 		"all fine but odd": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, ExitFailure, []string{"Is the endpoint right?"}},
 	} {
 		t.Run(name, func(t *testing.T) {

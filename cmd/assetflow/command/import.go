@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -64,19 +63,18 @@ func (a *app) importPackage(ctx context.Context, flags *connectionFlags, path st
 		a.note("Job %s has started.", id)
 		return conn.blame(a.watch(ctx, c, id))
 	}
-	return a.emit(map[string]string{"job_id": id}, func(w io.Writer) error {
+	return a.emit(map[string]string{"job_id": id}, func(s *sheet) {
 		if a.quiet {
-			_, err := fmt.Fprintln(w, id)
-			return err
+			s.line("%s", id)
+			return
 		}
-		_, err := fmt.Fprintf(w, "Job %s has started.\n%s\n", id, followHint(id))
-		return err
+		s.line("Job %s has started.\n%s", id, followHint(id))
 	})
 }
 
 // upload sends a package and gives the id of the job that imports it.
 func (a *app) upload(ctx context.Context, c *client.Client, path string, opts client.ImportOptions) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // the user names it
 	if err != nil {
 		return "", fmt.Errorf("open the package: %w", err)
 	}

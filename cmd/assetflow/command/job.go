@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +35,7 @@ func (a *app) jobShowCommand() *cobra.Command {
 			if err != nil {
 				return conn.blame(err)
 			}
-			return a.emit(job, func(w io.Writer) error { return a.showJob(w, job) })
+			return a.emit(job, func(s *sheet) { a.showJob(s, job) })
 		},
 	}
 	flags.add(cmd)
@@ -87,7 +86,7 @@ func (a *app) watch(ctx context.Context, c *client.Client, id string) error {
 	case err != nil:
 		return err
 	}
-	if err := a.emit(job, func(w io.Writer) error { return a.showEnd(w, job) }); err != nil {
+	if err := a.emit(job, func(s *sheet) { a.showEnd(s, job) }); err != nil {
 		return err
 	}
 	if job.State != client.JobSucceeded {
@@ -140,7 +139,7 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
 			if err != nil {
 				return conn.blame(err)
 			}
-			err = a.emit(client.JobPage{Jobs: jobs, NextCursor: next}, func(w io.Writer) error { return a.listJobs(w, jobs) })
+			err = a.emit(client.JobPage{Jobs: jobs, NextCursor: next}, func(s *sheet) { a.listJobs(s, jobs) })
 			a.noteMore(next)
 			return err
 		},
@@ -182,9 +181,8 @@ succeeded when it was too late. With --wait the command stays until then; its ex
 			if wait {
 				return conn.blame(a.waitCancelled(cmd.Context(), c, job.ID))
 			}
-			return a.emit(job, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "Job %s will stop and clean up.\n", job.ID)
-				return err
+			return a.emit(job, func(s *sheet) {
+				s.line("Job %s will stop and clean up.", job.ID)
 			})
 		},
 	}
@@ -199,7 +197,7 @@ func (a *app) waitCancelled(ctx context.Context, c *client.Client, id string) er
 	if err != nil {
 		return err
 	}
-	if err := a.emit(job, func(w io.Writer) error { return a.showEnd(w, job) }); err != nil {
+	if err := a.emit(job, func(s *sheet) { a.showEnd(s, job) }); err != nil {
 		return err
 	}
 	if job.State != client.JobCancelled {

@@ -3,23 +3,24 @@ package command
 import (
 	"encoding/json"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 
 	"assetflow/client"
 )
 
 // listJobs writes a table of jobs.
-func (a *app) listJobs(w io.Writer, jobs []client.JobDetail) error {
+func (a *app) listJobs(s *sheet, jobs []client.JobDetail) {
 	if len(jobs) == 0 {
 		a.note("No jobs.")
-		return nil
+		return
 	}
-	rows := [][]string{{"JOB", "KIND", "SUBJECT", "STATE", "USER", "STARTED", "TOOK"}}
+	rows := make([][]string, 0, len(jobs)+1)
+	rows = append(rows, []string{"JOB", "KIND", "SUBJECT", "STATE", "USER", "STARTED", "TOOK"})
 	for _, j := range jobs {
 		rows = append(rows, []string{j.ID, j.Kind, j.Subject, stateAndProgress(j), j.UserName, a.time(j.CreatedAt), a.took(j)})
 	}
-	return table(w, rows)
+	s.table(rows)
 }
 
 func stateAndProgress(j client.JobDetail) string {
@@ -39,7 +40,7 @@ func (a *app) took(j client.JobDetail) string {
 }
 
 // showJob writes all that there is about a job.
-func (a *app) showJob(w io.Writer, j client.JobDetail) error {
+func (a *app) showJob(s *sheet, j client.JobDetail) {
 	state := stateAndProgress(j)
 	if j.Step != "" {
 		state += ": " + j.Step
@@ -48,18 +49,15 @@ func (a *app) showJob(w io.Writer, j client.JobDetail) error {
 	if j.EndedAt != nil {
 		ended = fmt.Sprintf("%s (took %s)", a.time(*j.EndedAt), a.took(j))
 	}
-	pairs := [][2]string{
-		{"Job", j.ID}, {"Kind", j.Kind}, {"State", state}, {"Subject", j.Subject},
-	}
-	pairs = append(pairs, requestFields(j)...)
-	pairs = append(pairs, [][2]string{
-		{"User", j.UserName}, {"Project", j.ProjectID}, {"Instance", j.InstanceID},
-		{"Started", a.time(j.CreatedAt)}, {"Ended", ended}, {"Workflow", j.WorkflowID},
-	}...)
-	if err := fields(w, pairs...); err != nil {
-		return err
-	}
-	return a.showOutcome(w, j)
+	s.fields(slices.Concat(
+		[][2]string{{"Job", j.ID}, {"Kind", j.Kind}, {"State", state}, {"Subject", j.Subject}},
+		requestFields(j),
+		[][2]string{
+			{"User", j.UserName}, {"Project", j.ProjectID}, {"Instance", j.InstanceID},
+			{"Started", a.time(j.CreatedAt)}, {"Ended", ended}, {"Workflow", j.WorkflowID},
+		},
+	)...)
+	showOutcome(s, j)
 }
 
 // requestFields gives what an import was started with.
@@ -79,70 +77,66 @@ func requestFields(j client.JobDetail) [][2]string {
 const kindImport = "asset-import"
 
 // showEnd says how a job ended, after it was watched.
-func (a *app) showEnd(w io.Writer, j client.JobDetail) error {
+func (a *app) showEnd(s *sheet, j client.JobDetail) {
 	if a.quiet && j.State == client.JobSucceeded {
-		return nil
+		return
 	}
-	if _, err := fmt.Fprintf(w, "Job %s %s after %s.\n", j.ID, stateText(j.State), a.took(j)); err != nil {
-		return err
-	}
-	return a.showOutcome(w, j)
+	s.line("Job %s %s after %s.", j.ID, stateText(j.State), a.took(j))
+	showOutcome(s, j)
 }
 
 // showOutcome writes what a job has done, or why it failed.
-func (a *app) showOutcome(w io.Writer, j client.JobDetail) error {
+func showOutcome(s *sheet, j client.JobDetail) {
 	if len(j.Reasons) > 0 {
-		rows := [][]string{{"WHAT", "NAME", "CODE", "REASON"}}
+		rows := make([][]string, 0, len(j.Reasons)+1)
+		rows = append(rows, []string{"WHAT", "NAME", "CODE", "REASON"})
 		for _, r := range j.Reasons {
 			rows = append(rows, []string{r.ResourceType, r.ResourceName, r.Code, r.Message})
 		}
-		fmt.Fprintln(w)
-		return table(w, rows)
+		s.line("")
+		s.table(rows)
+		return
 	}
 	var r client.ImportResult
 	if j.Kind != kindImport || len(j.Result) == 0 || json.Unmarshal(j.Result, &r) != nil {
-		return nil
+		return
 	}
-	fmt.Fprintf(w, "\n%s\n", importSummary(r))
-	rows := [][]string{{"KIND", "NAME", "VERSION", "DONE", "ASSET"}}
+	s.line("\n%s", importSummary(r))
+	rows := make([][]string, 0, len(r.Assets)+1)
+	rows = append(rows, []string{"KIND", "NAME", "VERSION", "DONE", "ASSET"})
 	for _, asset := range r.Assets {
 		rows = append(rows, []string{asset.Kind, asset.Name, fmt.Sprint(asset.VersionNumber), actionText(asset.Action), asset.ID})
 	}
-	return table(w, rows)
+	s.table(rows)
 }
 
 // importSummary says in a line what an import did.
 func importSummary(r client.ImportResult) string {
-	parts := []string{}
-	for _, p := range []struct {
-		n    int
-		text string
-	}{
-		{r.Created, "%d created"}, {r.NewVersions, "%d with a new version"}, {r.Unchanged, "%d unchanged"},
-	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf(p.text, p.n))
-		}
+	summary := "No assets"
+	if assets := counts(counted{r.Created, "created"}, counted{r.NewVersions, "with a new version"}, counted{r.Unchanged, "unchanged"}); assets != "" {
+		summary = "Assets: " + assets
 	}
-	summary := "Assets: " + strings.Join(parts, ", ")
-	if len(parts) == 0 {
-		summary = "No assets"
-	}
-	parts = nil
-	for _, p := range []struct {
-		n    int
-		text string
-	}{
-		{r.DataSourcesCreated, "%d created"}, {r.DataSourcesOverwritten, "%d overwritten"}, {r.DataSourcesKept, "%d kept"},
-	} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf(p.text, p.n))
-		}
-	}
-	if len(parts) > 0 {
-		summary += "; data sources: " + strings.Join(parts, ", ")
+	if sources := counts(counted{r.DataSourcesCreated, "created"}, counted{r.DataSourcesOverwritten, "overwritten"},
+		counted{r.DataSourcesKept, "kept"}); sources != "" {
+		summary += "; data sources: " + sources
 	}
 	return summary + "."
+}
+
+type counted struct {
+	n    int
+	what string
+}
+
+// counts lists what there is some of.
+func counts(all ...counted) string {
+	parts := make([]string, 0, len(all))
+	for _, c := range all {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func actionText(action string) string {

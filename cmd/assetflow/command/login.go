@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -81,19 +80,18 @@ func (l *login) run(ctx context.Context) error {
 		Domain    string     `json:"domain"`
 		ProjectID string     `json:"project_id,omitempty"`
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	}{name, path, p.Endpoint, p.User, p.Domain, p.ProjectID, orNil(p.ExpiresAt)}, func(w io.Writer) error {
-		fmt.Fprintf(w, "Signed in to %s as %s of domain %s.\n", printable(p.Endpoint), printable(p.User), printable(p.Domain))
+	}{name, path, p.Endpoint, p.User, p.Domain, p.ProjectID, orNil(p.ExpiresAt)}, func(s *sheet) {
+		s.line("Signed in to %s as %s of domain %s.", p.Endpoint, p.User, p.Domain)
 		if !p.ExpiresAt.IsZero() {
-			fmt.Fprintf(w, "The token is valid until %s.\n", l.time(p.ExpiresAt))
+			s.line("The token is valid until %s.", l.time(p.ExpiresAt))
 		}
-		fmt.Fprintf(w, "Stored as profile %q in %s.\n", name, path)
+		s.line("Stored as profile %q in %s.", name, path)
 		switch {
 		case p.ProjectID == "":
-			fmt.Fprintln(w, "Name project and instance with each command, or sign in again with --project and --instance.")
+			s.line("Name project and instance with each command, or sign in again with --project and --instance.")
 		case p.InstanceID == "":
-			fmt.Fprintln(w, "Name the instance with each command, or sign in again with --instance.")
+			s.line("Name the instance with each command, or sign in again with --instance.")
 		}
-		return nil
 	})
 }
 
@@ -227,9 +225,8 @@ but they are not on this machine any more.`,
 			if err != nil {
 				return err
 			}
-			return a.emit(map[string]string{"profile": chosen, "path": path}, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "Removed profile %q from %s.\n", chosen, path)
-				return err
+			return a.emit(map[string]string{"profile": chosen, "path": path}, func(s *sheet) {
+				s.line("Removed profile %q from %s.", chosen, path)
 			})
 		},
 	}

@@ -22,7 +22,7 @@ func signInService(t *testing.T) string {
 		"POST /v3/auth/tokens": func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			if !strings.Contains(string(body), `"password":"secret"`) || !strings.Contains(string(body), `"name":"ada"`) {
-				reply(401, `{"error":{"code":401,"message":"The username or password is wrong.","title":"Unauthorized"}}`)(w, r)
+				reply(401, `{"error":{"code":401,"message":"The username or password is wrong."}}`)(w, r)
 				return
 			}
 			w.Header().Set("X-Subject-Token", "fresh-token")

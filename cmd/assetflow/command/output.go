@@ -12,29 +12,46 @@ import (
 	"assetflow/client"
 )
 
-// emit writes a result: as JSON for scripts, with text for people.
-func (a *app) emit(value any, text func(w io.Writer) error) error {
-	if a.output != outputJSON {
-		return text(a.stdout)
+// emit writes a result: as JSON for scripts, or what text puts on the sheet for people.
+func (a *app) emit(value any, text func(s *sheet)) error {
+	if a.output == outputJSON {
+		e := json.NewEncoder(a.stdout)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(value)
 	}
-	e := json.NewEncoder(a.stdout)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(value)
+	var s sheet
+	text(&s)
+	_, err := io.WriteString(a.stdout, s.text.String())
+	return err
+}
+
+// say writes to stderr. A stderr that is gone is nobody's concern.
+func (a *app) say(format string, args ...any) {
+	_, _ = fmt.Fprintln(a.stderr, printableLines(fmt.Sprintf(format, args...)))
 }
 
 // note says something on stderr that is good to know and no error: not in scripts, and not to those who want quiet.
 func (a *app) note(format string, args ...any) {
 	if !a.silent() {
-		fmt.Fprintln(a.stderr, printableLines(fmt.Sprintf(format, args...)))
+		a.say(format, args...)
 	}
 }
 
 // silent tells whether nothing but the result and errors is wanted.
 func (a *app) silent() bool { return a.quiet || a.output == outputJSON }
 
-// table writes aligned columns, the first row being their titles.
-func table(w io.Writer, rows [][]string) error {
+// sheet is a result as a person reads it. What is put on it cannot steer a terminal.
+type sheet struct{ text strings.Builder }
+
+// line adds a line, or several.
+func (s *sheet) line(format string, args ...any) {
+	s.text.WriteString(printableLines(fmt.Sprintf(format, args...)))
+	s.text.WriteByte('\n')
+}
+
+// table adds aligned columns, the first row being their titles.
+func (s *sheet) table(rows [][]string) {
 	var aligned strings.Builder
 	t := tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -42,28 +59,23 @@ func table(w io.Writer, rows [][]string) error {
 		for i, cell := range row {
 			cells[i] = printable(cell)
 		}
-		fmt.Fprintln(t, strings.Join(cells, "\t"))
+		_, _ = t.Write([]byte(strings.Join(cells, "\t") + "\n"))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	_ = t.Flush() // a builder takes everything
 	for line := range strings.Lines(aligned.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
+		s.line("%s", strings.TrimRight(line, " \n"))
 	}
-	return nil
 }
 
-// fields writes names and values, leaving out those that are empty.
-func fields(w io.Writer, pairs ...[2]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+// fields adds names and values, leaving out those that are empty.
+func (s *sheet) fields(pairs ...[2]string) {
+	rows := make([][]string, 0, len(pairs))
 	for _, p := range pairs {
 		if p[1] != "" {
-			fmt.Fprintf(t, "%s\t%s\n", p[0], printable(p[1]))
+			rows = append(rows, p[:])
 		}
 	}
-	return t.Flush()
+	s.table(rows)
 }
 
 // printable makes a text from elsewhere safe for a terminal: no escape sequences, no line feeds, no text that runs

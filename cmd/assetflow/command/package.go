@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,9 +42,8 @@ its assets begin with the folder's name, or with what --name says.`,
 			if err := assetpackage.New(dir, name); err != nil {
 				return err
 			}
-			return a.emit(map[string]string{"folder": dir, "name": name}, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "Made %s. Change it, then:\n  assetflow package check %s\n  assetflow package pack %s\n", dir, dir, dir)
-				return err
+			return a.emit(map[string]string{"folder": dir, "name": name}, func(s *sheet) {
+				s.line("Made %s. Change it, then:\n  assetflow package check %s\n  assetflow package pack %s", dir, dir, dir)
 			})
 		},
 	}
@@ -82,9 +80,7 @@ type checkResult struct {
 func (a *app) checked(path string, summary assetpackage.Summary, err error) error {
 	var bad *assetpackage.ProblemsError
 	if errors.As(err, &bad) {
-		if err := a.emit(checkResult{Problems: bad.Problems, ProblemsTotal: bad.Total}, func(w io.Writer) error {
-			return showProblems(w, path, bad)
-		}); err != nil {
+		if err := a.emit(checkResult{Problems: bad.Problems, ProblemsTotal: bad.Total}, func(s *sheet) { showProblems(s, path, bad) }); err != nil {
 			return err
 		}
 		return &silentError{code: ExitFailure}
@@ -92,15 +88,15 @@ func (a *app) checked(path string, summary assetpackage.Summary, err error) erro
 	if err != nil {
 		return err
 	}
-	return a.emit(checkResult{Valid: true, Summary: &summary, Problems: []assetpackage.Problem{}}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s is a valid package: %s.\n", printable(path), summaryText(summary))
-		return err
+	return a.emit(checkResult{Valid: true, Summary: &summary, Problems: []assetpackage.Problem{}}, func(s *sheet) {
+		s.line("%s is a valid package: %s.", path, summaryText(summary))
 	})
 }
 
-func showProblems(w io.Writer, path string, bad *assetpackage.ProblemsError) error {
-	fmt.Fprintf(w, "%s is not a valid package: %s.\n", printable(path), count(bad.Total, "problem"))
-	rows := [][]string{{"WHAT", "NAME", "CODE", "PROBLEM"}}
+func showProblems(s *sheet, path string, bad *assetpackage.ProblemsError) {
+	s.line("%s is not a valid package: %s.", path, count(bad.Total, "problem"))
+	rows := make([][]string, 0, len(bad.Problems)+1)
+	rows = append(rows, []string{"WHAT", "NAME", "CODE", "PROBLEM"})
 	for _, p := range bad.Problems {
 		what := p.ResourceType
 		if p.ResourceName == "" {
@@ -108,13 +104,10 @@ func showProblems(w io.Writer, path string, bad *assetpackage.ProblemsError) err
 		}
 		rows = append(rows, []string{what, p.ResourceName, p.Code, p.Message})
 	}
-	if err := table(w, rows); err != nil {
-		return err
-	}
+	s.table(rows)
 	if more := bad.Total - len(bad.Problems); more > 0 {
-		fmt.Fprintf(w, "… and %d more.\n", more)
+		s.line("… and %d more.", more)
 	}
-	return nil
 }
 
 func summaryText(s assetpackage.Summary) string {
@@ -185,8 +178,7 @@ func (a *app) pack(ctx context.Context, dir, out string) (err error) {
 	return a.emit(struct {
 		File    string               `json:"file"`
 		Summary assetpackage.Summary `json:"summary"`
-	}{out, summary}, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "Wrote %s (%s): %s.\n", out, size(summary.ArchiveBytes), summaryText(summary))
-		return err
+	}{out, summary}, func(s *sheet) {
+		s.line("Wrote %s (%s): %s.", out, size(summary.ArchiveBytes), summaryText(summary))
 	})
 }

@@ -126,7 +126,7 @@ func (m *lineMeter) at(done int64, what string) {
 		return
 	}
 	m.last, m.what = now, what
-	fmt.Fprintln(m.w, printable(m.line(done, what)))
+	_, _ = fmt.Fprintln(m.w, printable(m.line(done, what)))
 }
 
 func (m *lineMeter) end() {}

@@ -2,8 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,9 +37,8 @@ func (a *app) projectAddCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return d.emit(viewProject(p), func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "Made project %s of domain %s, id %s.\n", printable(p.Name), printable(p.DomainName), p.ID)
-			return err
+		return d.emit(viewProject(p), func(s *sheet) {
+			s.line("Made project %s of domain %s, id %s.", p.Name, p.DomainName, p.ID)
 		})
 	}))
 }
@@ -64,12 +61,12 @@ func (a *app) projectListCommand() *cobra.Command {
 			views = append(views, viewProject(p))
 			rows = append(rows, []string{p.ID, p.DomainName, p.Name, d.time(p.CreatedAt)})
 		}
-		return d.emit(map[string]any{"projects": views}, func(w io.Writer) error {
+		return d.emit(map[string]any{"projects": views}, func(s *sheet) {
 			if len(views) == 0 {
 				d.note("No projects.")
-				return nil
+				return
 			}
-			return table(w, rows)
+			s.table(rows)
 		})
 	})
 }
@@ -110,9 +107,8 @@ func (a *app) instanceAddCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return d.emit(viewInstance(i), func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "Made instance %s of project %s, id %s.\n", printable(i.Name), printable(p.Name), i.ID)
-			return err
+		return d.emit(viewInstance(i), func(s *sheet) {
+			s.line("Made instance %s of project %s, id %s.", i.Name, p.Name, i.ID)
 		})
 	}))
 	cmd.Flags().StringVar(&project, "project", "", "`name or id` of the project")
@@ -144,12 +140,12 @@ func (a *app) instanceListCommand() *cobra.Command {
 				rows = append(rows, []string{i.ID, p.Name, i.Name, d.time(i.CreatedAt)})
 			}
 		}
-		return d.emit(map[string]any{"instances": views}, func(w io.Writer) error {
+		return d.emit(map[string]any{"instances": views}, func(s *sheet) {
 			if len(views) == 0 {
 				d.note("No instances.")
-				return nil
+				return
 			}
-			return table(w, rows)
+			s.table(rows)
 		})
 	}))
 	cmd.Flags().StringVar(&project, "project", "", "`name or id` of the project (default: all)")

@@ -34,7 +34,7 @@ func (a *app) askSecret(ctx context.Context, label, name, flag string) (string, 
 	if !ok || !a.terminal(a.stdin) {
 		return "", usagef("there is no terminal to ask for the %s: give it on stdin with %s", name, flag)
 	}
-	fmt.Fprintf(a.stderr, "%s: ", label)
+	_, _ = fmt.Fprintf(a.stderr, "%s: ", printable(label))
 	state, err := term.GetState(int(f.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("ask for the %s: %w", name, err)
@@ -52,10 +52,10 @@ func (a *app) askSecret(ctx context.Context, label, name, flag string) (string, 
 	case <-ctx.Done():
 		// The read goes on until the process ends; the terminal must not stay without echo.
 		_ = term.Restore(int(f.Fd()), state)
-		fmt.Fprintln(a.stderr)
+		a.say("")
 		return "", ctx.Err()
 	case r := <-typed:
-		fmt.Fprintln(a.stderr)
+		a.say("")
 		if r.err != nil {
 			return "", fmt.Errorf("ask for the %s: %w", name, r.err)
 		}

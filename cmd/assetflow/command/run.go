@@ -4,7 +4,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -44,7 +43,7 @@ type app struct {
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -60,10 +59,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 func (a *app) report(ctx context.Context, ran *cobra.Command, err error) int {
 	text, hint, code := explain(ctx, ran, err)
 	if text != "" {
-		fmt.Fprintf(a.stderr, "assetflow: %s\n", printableLines(text))
+		a.say("assetflow: %s", text)
 	}
 	if hint != "" {
-		fmt.Fprintln(a.stderr, printableLines(hint))
+		a.say("%s", hint)
 	}
 	return code
 }

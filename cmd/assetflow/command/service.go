@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 
@@ -144,13 +143,12 @@ times, and does not disturb what runs. With --database-only the database alone i
 		} else if err := a.withBackends(ctx, flags, config.NeedDatabase, func(b *serve.Backends) error { return b.Prepare(ctx) }); err != nil {
 			return err
 		}
-		return a.emit(map[string]bool{"prepared": true}, func(w io.Writer) error {
+		return a.emit(map[string]bool{"prepared": true}, func(s *sheet) {
 			what := "Database, bucket and Temporal namespace are up to date."
 			if databaseOnly {
 				what = "The database is up to date."
 			}
-			_, err := fmt.Fprintln(w, what)
-			return err
+			s.line("%s", what)
 		})
 	}
 	return cmd
@@ -173,12 +171,13 @@ func (a *app) configCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.emit(map[string]any{"settings": cfg.Settings()}, func(w io.Writer) error {
-			rows := [][]string{{"SETTING", "VALUE", "FROM"}}
-			for _, s := range cfg.Settings() {
-				rows = append(rows, []string{s.Key, s.Value, s.Origin})
+		return a.emit(map[string]any{"settings": cfg.Settings()}, func(s *sheet) {
+			rows := make([][]string, 0, len(cfg.Settings())+1)
+			rows = append(rows, []string{"SETTING", "VALUE", "FROM"})
+			for _, setting := range cfg.Settings() {
+				rows = append(rows, []string{setting.Key, setting.Value, setting.Origin})
 			}
-			return table(w, rows)
+			s.table(rows)
 		})
 	}
 	return cmd
@@ -194,9 +193,8 @@ with it: give the same one to every api, keep it secret, and keep a copy. What o
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			key := auth.GenerateMasterKey()
-			return a.emit(map[string]string{"master_key": key}, func(w io.Writer) error {
-				_, err := fmt.Fprintln(w, key)
-				return err
+			return a.emit(map[string]string{"master_key": key}, func(s *sheet) {
+				s.line("%s", key)
 			})
 		},
 	}

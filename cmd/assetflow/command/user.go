@@ -2,8 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -71,10 +69,9 @@ func (a *app) userAddCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return d.emit(viewUser(u), func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "Made user %s of domain %s, id %s.\nGive a role with `assetflow user role grant %s ROLE --project PROJECT`.\n",
-				printable(u.Name), printable(u.DomainName), u.ID, printable(u.Name))
-			return err
+		return d.emit(viewUser(u), func(s *sheet) {
+			s.line("Made user %s of domain %s, id %s.\nGive a role with `assetflow user role grant %s ROLE --project PROJECT`.",
+				u.Name, u.DomainName, u.ID, u.Name)
 		})
 	}))
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from stdin")
@@ -93,10 +90,10 @@ func (a *app) userListCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return d.emit(map[string]any{"users": users}, func(w io.Writer) error {
+		return d.emit(map[string]any{"users": users}, func(s *sheet) {
 			if len(users) == 0 {
 				d.note("No users.")
-				return nil
+				return
 			}
 			rows := [][]string{{"USER", "DOMAIN", "NAME", "ROLES", "CREATED"}}
 			for _, u := range users {
@@ -110,7 +107,7 @@ func (a *app) userListCommand() *cobra.Command {
 				}
 				rows = append(rows, []string{u.ID, u.Domain, name, strings.Join(roles, ", "), d.time(u.CreatedAt)})
 			}
-			return table(w, rows)
+			s.table(rows)
 		})
 	})
 }
@@ -164,9 +161,8 @@ func (a *app) userPasswdCommand() *cobra.Command {
 		if err := d.auth.SetPassword(ctx, u.ID, password); err != nil {
 			return err
 		}
-		return d.emit(viewUser(u), func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "Set the password of %s.\n", printable(u.Name))
-			return err
+		return d.emit(viewUser(u), func(s *sheet) {
+			s.line("Set the password of %s.", u.Name)
 		})
 	}))
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from stdin")
@@ -190,12 +186,9 @@ func (a *app) keyAddCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return d.emit(map[string]string{"user_id": u.ID, "access_key": accessKey, "secret_key": secretKey}, func(w io.Writer) error {
-			if err := fields(w, [2]string{"Access key", accessKey}, [2]string{"Secret key", secretKey}); err != nil {
-				return err
-			}
+		return d.emit(map[string]string{"user_id": u.ID, "access_key": accessKey, "secret_key": secretKey}, func(s *sheet) {
+			s.fields([2]string{"Access key", accessKey}, [2]string{"Secret key", secretKey})
 			d.note("The secret key is not shown again.")
-			return nil
 		})
 	}))
 }
@@ -236,12 +229,12 @@ func (a *app) keyListCommand() *cobra.Command {
 			views = append(views, v)
 			rows = append(rows, []string{k.ID, state, d.time(k.CreatedAt)})
 		}
-		return d.emit(map[string]any{"access_keys": views}, func(w io.Writer) error {
+		return d.emit(map[string]any{"access_keys": views}, func(s *sheet) {
 			if len(views) == 0 {
 				d.note("No access keys.")
-				return nil
+				return
 			}
-			return table(w, rows)
+			s.table(rows)
 		})
 	}))
 }
@@ -257,9 +250,8 @@ func (a *app) keyRevokeCommand() *cobra.Command {
 		if err := d.auth.RevokeAccessKey(ctx, args[0]); err != nil {
 			return missing(err, "there is no access key %q", args[0])
 		}
-		return d.emit(map[string]string{"access_key": args[0]}, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "Revoked %s.\n", printable(args[0]))
-			return err
+		return d.emit(map[string]string{"access_key": args[0]}, func(s *sheet) {
+			s.line("Revoked %s.", args[0])
 		})
 	})
 }
@@ -270,7 +262,7 @@ func (a *app) roleGrantCommand() *cobra.Command {
 		Short:   "Give a user a role in a project",
 		Long:    "Gives a user a role in a project. To give it again is no error.",
 		Example: "  assetflow user role grant ada Develop --project shop",
-	}, "Gave %s the role %s in %s.\n", func(ctx context.Context, d *desk, userID, projectID, role string) error {
+	}, "Gave %s the role %s in %s.", func(ctx context.Context, d *desk, userID, projectID, role string) error {
 		return d.auth.GrantRole(ctx, userID, projectID, role)
 	})
 }
@@ -281,7 +273,7 @@ func (a *app) roleRevokeCommand() *cobra.Command {
 		Short:   "Take a role in a project from a user",
 		Long:    "Takes a role in a project from a user, at once: tokens and access keys lose it too.",
 		Example: "  assetflow user role revoke ada Develop --project shop",
-	}, "Took from %s the role %s in %s.\n", func(ctx context.Context, d *desk, userID, projectID, role string) error {
+	}, "Took from %s the role %s in %s.", func(ctx context.Context, d *desk, userID, projectID, role string) error {
 		return d.auth.RevokeRole(ctx, userID, projectID, role)
 	})
 }
@@ -310,9 +302,8 @@ func (a *app) roleCommand(cmd *cobra.Command, done string, change func(ctx conte
 		if err := change(ctx, d, u.ID, p.ID, args[1]); err != nil {
 			return missing(err, "%s does not have the role %s in %s", u.Name, args[1], p.Name)
 		}
-		return d.emit(map[string]string{"user_id": u.ID, "project_id": p.ID, "role": args[1]}, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, done, printable(u.Name), args[1], printable(p.Name))
-			return err
+		return d.emit(map[string]string{"user_id": u.ID, "project_id": p.ID, "role": args[1]}, func(s *sheet) {
+			s.line(done, u.Name, args[1], p.Name)
 		})
 	}))
 	cmd.Flags().StringVar(&project, "project", "", "`name or id` of the project")

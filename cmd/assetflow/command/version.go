@@ -1,8 +1,6 @@
 package command
 
 import (
-	"fmt"
-	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -21,9 +19,8 @@ func (a *app) versionCommand() *cobra.Command {
 				Go       string `json:"go"`
 				Platform string `json:"platform"`
 			}{Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-			return a.emit(v, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "assetflow %s (%s, %s)\n", v.Version, v.Go, v.Platform)
-				return err
+			return a.emit(v, func(s *sheet) {
+				s.line("assetflow %s (%s, %s)", v.Version, v.Go, v.Platform)
 			})
 		},
 	}

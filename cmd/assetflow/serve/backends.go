@@ -139,8 +139,9 @@ func (b *Backends) checkTemporal(ctx context.Context) error {
 
 // checkSearchAttributes makes sure that jobs can be started with their search attributes.
 func (b *Backends) checkSearchAttributes(ctx context.Context) error {
-	conditions := []string{}
-	for _, name := range workflows.SearchAttributeNames() {
+	names := workflows.SearchAttributeNames()
+	conditions := make([]string, 0, len(names))
+	for _, name := range names {
 		conditions = append(conditions, name+" = 'none'")
 	}
 	_, err := b.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
@@ -185,7 +186,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		_ = ln.Close()
 		return fault.New(fault.Invalid, "config.master_key", "master_key is not right: %s; want the output of `assetflow master-key`.", err)
 	}
-	handler := api.New(api.Options{
+	handler := api.New(api.Options{ //nolint:contextcheck // every request brings a context of its own
 		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger)),
 		Jobs:    jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger, jobs.WithNamespace(b.Config.Temporal.Namespace)),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
