@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/converter"
 
+	"assetflow/catalog"
 	"assetflow/workflows"
 )
 
@@ -19,8 +20,29 @@ type execution struct {
 	desc *workflowservice.DescribeWorkflowExecutionResponse
 }
 
+// describe gives the latest run of a workflow id.
 func (s *Service) describe(ctx context.Context, workflowID string) (execution, error) {
-	desc, err := s.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	return s.describeRun(ctx, workflowID, "")
+}
+
+// describeJob gives a job's run while it is open, otherwise the latest run of its workflow id. An open run is always
+// the latest; a closed one may have been followed by another of the same job (after a reset) or of a next one.
+func (s *Service) describeJob(ctx context.Context, row catalog.Job) (execution, error) {
+	if runID, ok := s.runs.get(row.ID); ok {
+		exec, err := s.describeRun(ctx, row.WorkflowID, runID)
+		if err != nil || exec.isOf(row.ID) && exec.open() {
+			return exec, err
+		}
+	}
+	exec, err := s.describe(ctx, row.WorkflowID)
+	if err == nil && exec.isOf(row.ID) && exec.open() {
+		s.runs.put(row.ID, exec.runID())
+	}
+	return exec, err
+}
+
+func (s *Service) describeRun(ctx context.Context, workflowID, runID string) (execution, error) {
+	desc, err := s.temporal.DescribeWorkflowExecution(ctx, workflowID, runID)
 	if err != nil {
 		var gone *serviceerror.NotFound
 		if errors.As(err, &gone) {

@@ -17,6 +17,12 @@ var steps = map[catalog.JobKind][]workflows.Step{
 	catalog.AssetImport: workflows.ImportSteps,
 }
 
+// position is a point in a run's history: what stands before it never changes.
+type position struct {
+	runID  string
+	length int64
+}
+
 // historyTail is how many of a run's last events are read to find its last step: the clean-up's own events and a
 // cancellation are fewer.
 const historyTail = 12
@@ -49,12 +55,12 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 // lastStep names the activity that an open run scheduled last; empty where it has scheduled none.
 func (s *Service) lastStep(ctx context.Context, row catalog.Job, exec execution) (string, error) {
 	at := position{exec.runID(), exec.desc.GetWorkflowExecutionInfo().GetHistoryLength()}
-	if activity, ok := s.steps.get(at); ok {
+	if activity, ok := s.lastSteps.get(at); ok {
 		return activity, nil
 	}
 	activity, err := s.readLastStep(ctx, row, exec)
 	if err == nil {
-		s.steps.put(at, activity)
+		s.lastSteps.put(at, activity)
 	}
 	return activity, err
 }

@@ -34,7 +34,10 @@ type Service struct {
 	storage   *storage.Store
 	logger    *slog.Logger
 	now       func() time.Time
-	steps     stepCache
+	// runs remembers a run of each job. Asking for a run by its id costs the Temporal server no read of its database.
+	runs memory[string, string]
+	// lastSteps remembers which step a position in a run's history follows.
+	lastSteps memory[position, string]
 }
 
 // Option changes a Service's settings.

@@ -106,7 +106,7 @@ func (s *Service) start(ctx context.Context, row catalog.Job, summary string, wo
 func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, summary string, workflow, input any) error {
 	ctx, cancel := context.WithTimeout(ctx, startGrace/4)
 	defer cancel()
-	_, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       row.WorkflowID,
 		TaskQueue:                workflows.DataQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
@@ -122,6 +122,9 @@ func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, summary st
 			workflows.SearchKind.ValueSet(string(row.Kind)),
 		),
 	}, workflow, input)
+	if err == nil {
+		s.runs.put(row.ID, run.GetRunID())
+	}
 	return err
 }
 

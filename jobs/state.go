@@ -71,7 +71,7 @@ func (s *Service) Cancel(ctx context.Context, projectID, jobID string) error {
 	if err != nil {
 		return err
 	}
-	exec, err := s.describe(ctx, row.WorkflowID)
+	exec, err := s.describeJob(ctx, row)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (s *Service) state(ctx context.Context, row catalog.Job) (Job, error) {
 	if row.Settled {
 		return settled(row), nil
 	}
-	exec, err := s.describe(ctx, row.WorkflowID)
+	exec, err := s.describeJob(ctx, row)
 	if err != nil {
 		return Job{}, err
 	}
