@@ -42,14 +42,24 @@ func (c *Catalog) CreateAccessKey(ctx context.Context, key AccessKey) error {
 	if row.SealedSecret == nil {
 		row.SealedSecret = []byte{}
 	}
-	_, err := c.writer.NewInsert().Model(&row).Exec(ctx)
-	switch {
-	case isDuplicate(err):
-		return fault.New(fault.Conflict, "catalog.key_exists", "there is an access key of that name already")
-	case isDangling(err):
-		return noUser()
+	return c.write(ctx, "create the access key", func(tx bun.Tx) error {
+		_, err := tx.NewInsert().Model(&row).Exec(ctx)
+		switch {
+		case isDuplicate(err):
+			return fault.New(fault.Conflict, "catalog.key_exists", "there is an access key of that name already")
+		case isDangling(err):
+			return noUser()
+		case err != nil:
+			return err
+		}
+		return writeAudit(ctx, tx, keyEntry(KeyAdded, row))
+	})
+}
+
+func keyEntry(action AuditAction, key accessKeyRow) AuditEntry {
+	return AuditEntry{
+		Action: action, ResourceKind: "key", ResourceID: key.ID, Details: auditDetails(map[string]string{"user_id": key.UserID}),
 	}
-	return failed(ctx, "create the access key", err)
 }
 
 // AccessKey finds a key, revoked or not. NotFound "catalog.key_not_found".
@@ -74,21 +84,32 @@ func (c *Catalog) ListAccessKeys(ctx context.Context, userID string) ([]AccessKe
 
 // RevokeAccessKey makes a key invalid for good; again is no error. NotFound "catalog.key_not_found".
 func (c *Catalog) RevokeAccessKey(ctx context.Context, id string) error {
-	return c.changeOne(ctx, "revoke the access key", c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
-		Set("revoked_at = COALESCE(revoked_at, ?)", now()).Where("id = ?", id), noKey())
+	return c.write(ctx, "revoke the access key", func(tx bun.Tx) error {
+		var key accessKeyRow
+		if err := tx.NewSelect().Model(&key).Where("k.id = ?", id).Apply(c.lock("k")).Scan(ctx); err != nil {
+			return orAbsent(err, noKey())
+		}
+		if !key.RevokedAt.IsZero() {
+			return nil
+		}
+		if _, err := tx.NewUpdate().Model((*accessKeyRow)(nil)).Set("revoked_at = ?", now()).Where("id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx, keyEntry(KeyRevoked, key))
+	})
 }
 
 // RecordKeyFailure counts a wrong signature. With more than maxFailures in a row the key is locked until now+lockFor,
 // and again with every further failure until ResetKeyFailures. Atomic: none is lost when many come at once. NotFound
 // "catalog.key_not_found".
 func (c *Catalog) RecordKeyFailure(ctx context.Context, id string, now time.Time, maxFailures int, lockFor time.Duration) error {
-	return c.changeOne(ctx, "count the failure of the access key", c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
+	return failed(ctx, "count the failure of the access key", changeOne(ctx, c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
 		Set("locked_until = CASE WHEN failures >= ? THEN ? ELSE locked_until END", maxFailures, stampOf(now.Add(lockFor))).
-		Set("failures = failures + 1").Where("id = ?", id), noKey())
+		Set("failures = failures + 1").Where("id = ?", id), noKey()))
 }
 
 // ResetKeyFailures forgets failures and lock after a right signature. NotFound "catalog.key_not_found".
 func (c *Catalog) ResetKeyFailures(ctx context.Context, id string) error {
-	return c.changeOne(ctx, "reset the failures of the access key", c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
-		Set("failures = 0").Set("locked_until = NULL").Where("id = ?", id), noKey())
+	return failed(ctx, "reset the failures of the access key", changeOne(ctx, c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
+		Set("failures = 0").Set("locked_until = NULL").Where("id = ?", id), noKey()))
 }

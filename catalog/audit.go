@@ -54,21 +54,18 @@ type AuditFilter struct {
 	Cursor     string // from the page before; empty: the first page
 }
 
-// AppendAudit adds an entry. A zero At means now. Invalid "catalog.bad_audit" where the action is missing or the details are no JSON.
-func (c *Catalog) AppendAudit(ctx context.Context, entry AuditEntry) error {
-	panic("not built yet")
-}
-
-// ListAudit gives a page of the audit trail, newest first, and the cursor of the next page (empty at the end). Invalid
-// "catalog.bad_cursor".
-func (c *Catalog) ListAudit(ctx context.Context, filter AuditFilter) (entries []AuditEntry, next string, err error) {
-	panic("not built yet")
-}
-
-// WithActor says in whose name what is done with the context is written into the audit trail. Jobs, the trash and
-// versions name their user themselves; without an actor the rest is the service's own doing.
+// WithActor says in whose name what is done with the context is written into the audit trail. The trash and versions
+// name their user themselves, and a job is its user's where there is no actor; the rest is the service's own doing then.
 func WithActor(ctx context.Context, userID string) context.Context {
 	return context.WithValue(ctx, actorKey{}, userID)
 }
 
 type actorKey struct{}
+
+// actorOr gives the actor of the context, or else the given user.
+func actorOr(ctx context.Context, userID string) string {
+	if actor, ok := ctx.Value(actorKey{}).(string); ok && actor != "" {
+		return actor
+	}
+	return userID
+}

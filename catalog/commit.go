@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -23,70 +22,21 @@ func (c *Catalog) CommitImport(ctx context.Context, imp Import) (ImportResult, e
 	if err != nil {
 		return ImportResult{}, err
 	}
-	var result ImportResult
-	err = c.write(ctx, "commit the import", func(tx bun.Tx) error {
-		result = ImportResult{}
-		done, err := c.lockJob(ctx, tx, p, &result)
-		if done || err != nil {
-			return err
-		}
-		if err := c.lockInstance(ctx, tx, p); err != nil {
-			return err
+	return commitOnce(ctx, c, "commit the import", imp.JobID, imp.ProjectID, func(tx bun.Tx, at stamp) (ImportResult, error) {
+		if err := c.lockInstance(ctx, tx, imp.ProjectID, imp.InstanceID); err != nil {
+			return ImportResult{}, err
 		}
 		state, err := readState(ctx, tx, p)
 		if err != nil {
-			return err
+			return ImportResult{}, err
 		}
 		plan := planImport(p, state)
 		if len(plan.Conflicts) > 0 {
-			return &ConflictsError{Reasons: plan.Conflicts}
+			return ImportResult{}, &ConflictsError{Reasons: plan.Conflicts}
 		}
-		writing := newImportRows(p, plan, state, now())
-		if err := c.writeImport(ctx, tx, p, writing); err != nil {
-			return err
-		}
-		result = writing.result
-		return c.writeEffect(ctx, tx, imp.JobID, result, writing.at)
+		writing := newImportRows(p, plan, state, at)
+		return writing.result, c.writeImport(ctx, tx, p, writing)
 	})
-	if err != nil {
-		return ImportResult{}, err
-	}
-	return result, c.failpoint("committed")
-}
-
-// lockJob holds the job's row until the transaction ends, so that it cannot end otherwise meanwhile and no second
-// commit runs beside this one. When the effect is there already, it reads the result and reports true.
-func (c *Catalog) lockJob(ctx context.Context, tx bun.Tx, p *preparedImport, result *ImportResult) (bool, error) {
-	var job jobRow
-	err := tx.NewSelect().Model(&job).Column("state").Where("j.id = ?", p.JobID).Where("j.project_id = ?", p.ProjectID).
-		Apply(c.lock("j")).Scan(ctx)
-	if err != nil {
-		return false, orAbsent(err, noJob())
-	}
-	if JobState(job.State) == JobRunning {
-		return false, nil
-	}
-	// A statement of its own: joined to the locking one, PostgreSQL would show what was there before the wait.
-	var effects []effectRow
-	if err := tx.NewSelect().Model(&effects).Column("result").Where("e.job_id = ?", p.JobID).Scan(ctx); err != nil {
-		return false, err
-	}
-	if len(effects) == 0 {
-		return false, fault.New(fault.Conflict, "catalog.job_ended", "the job has ended already, in state %s", job.State)
-	}
-	if err := json.Unmarshal([]byte(effects[0].Result), result); err != nil {
-		return false, fmt.Errorf("read the result of job %s: %w", p.JobID, err)
-	}
-	return true, nil
-}
-
-// lockInstance holds the instance's row until the transaction ends, so that what the plan was made from stays true:
-// imports into one instance commit one after the other.
-func (c *Catalog) lockInstance(ctx context.Context, tx bun.Tx, p *preparedImport) error {
-	var instance instanceRow
-	err := tx.NewSelect().Model(&instance).Column("id").Where("i.id = ?", p.InstanceID).Where("i.project_id = ?", p.ProjectID).
-		Apply(c.lock("i")).Scan(ctx)
-	return orAbsent(err, noInstance())
 }
 
 func (c *Catalog) writeImport(ctx context.Context, tx bun.Tx, p *preparedImport, rows *importRows) error {
@@ -136,30 +86,11 @@ func (c *Catalog) writeImport(ctx context.Context, tx bun.Tx, p *preparedImport,
 	return nil
 }
 
-func insertAll[T any](ctx context.Context, tx bun.Tx, rows []T) error {
+func insertAll[T any](ctx context.Context, tx bun.IDB, rows []T) error {
 	for chunk := range slices.Chunk(rows, rowsPerStatement) {
 		if _, err := tx.NewInsert().Model(&chunk).Exec(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writeEffect writes down that the job has had its effect, and ends it.
-func (c *Catalog) writeEffect(ctx context.Context, tx bun.Tx, jobID string, result ImportResult, at stamp) error {
-	text, err := json.Marshal(result)
-	if err != nil {
-		return fmt.Errorf("write the result: %w", err)
-	}
-	if _, err := tx.NewInsert().Model(&effectRow{JobID: jobID, Result: string(text), CreatedAt: at}).Exec(ctx); err != nil {
-		return fmt.Errorf("write the effect: %w", err)
-	}
-	if err := c.failpoint("effect"); err != nil {
-		return err
-	}
-	row := jobRow{ID: jobID, State: string(JobSucceeded), EndedAt: at}
-	if _, err := tx.NewUpdate().Model(&row).Column("state", "ended_at").WherePK().Exec(ctx); err != nil {
-		return fmt.Errorf("end the job: %w", err)
-	}
-	return c.failpoint("job")
 }

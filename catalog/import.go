@@ -1,11 +1,6 @@
 package catalog
 
-import (
-	"encoding/json"
-	"fmt"
-
-	"assetflow/fault"
-)
+import "encoding/json"
 
 // ImportMode says what an import does with a name that is already taken. The values are those of the contract.
 type ImportMode string
@@ -109,23 +104,4 @@ type ImportedAsset struct {
 	Name          string       `json:"name"`
 	VersionNumber int          `json:"version_number"`
 	Action        ImportAction `json:"action"`
-}
-
-// ConflictsError says that an import contradicts what the instance holds, and that nothing was changed. It is a
-// fault.Conflict with the code "catalog.import_conflicts" too (errors.As finds either).
-type ConflictsError struct {
-	Reasons []Reason // all conflicts, at least one
-}
-
-// Error tells the first conflict and how many there are.
-func (e *ConflictsError) Error() string {
-	if len(e.Reasons) == 1 {
-		return "the import conflicts with the instance: " + e.Reasons[0].Message
-	}
-	return fmt.Sprintf("the import conflicts with the instance in %d points, first: %s", len(e.Reasons), e.Reasons[0].Message)
-}
-
-// Unwrap gives the fault that says the same to callers who do not look at single reasons.
-func (e *ConflictsError) Unwrap() error {
-	return fault.New(fault.Conflict, "catalog.import_conflicts", "%s", e.Error())
 }

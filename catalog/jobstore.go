@@ -31,15 +31,6 @@ type jobRow struct {
 	Settled    bool   `bun:"settled"`
 }
 
-// effectRow says that a job's effect was committed. It is what the commit looks for before it does anything.
-type effectRow struct {
-	bun.BaseModel `bun:"table:job_effects,alias:e"`
-
-	JobID     string `bun:"job_id,pk"`
-	Result    string `bun:"result"`
-	CreatedAt stamp  `bun:"created_at"`
-}
-
 func (r jobRow) job() (Job, error) {
 	job := Job{
 		ID: r.ID, Kind: JobKind(r.Kind), ProjectID: r.ProjectID, InstanceID: r.InstanceID, UserID: r.UserID, UserName: r.UserName,
@@ -89,17 +80,29 @@ func (c *Catalog) InsertJob(ctx context.Context, job Job) error {
 	if row.CreatedAt.IsZero() {
 		row.CreatedAt = now()
 	}
-	_, err := c.writer.NewInsert().Model(&row).Exec(ctx)
-	if isDuplicate(err) {
-		return fault.New(fault.Conflict, "catalog.job_exists", "there is a job of that id already")
-	}
-	return failed(ctx, "write the job down", err)
+	return c.write(ctx, "write the job down", func(tx bun.Tx) error {
+		_, err := tx.NewInsert().Model(&row).Exec(ctx)
+		if isDuplicate(err) {
+			return fault.New(fault.Conflict, "catalog.job_exists", "there is a job of that id already")
+		}
+		if err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx, jobEntry(ctx, JobStarted, row, now()))
+	})
 }
 
 // DeleteJob removes a running job whose start was refused; an ended or unknown one is left alone without an error.
 func (c *Catalog) DeleteJob(ctx context.Context, id string) error {
-	_, err := c.writer.NewDelete().Model((*jobRow)(nil)).Where("id = ?", id).Where("state = ?", string(JobRunning)).Exec(ctx)
-	return failed(ctx, "delete the job", err)
+	return c.write(ctx, "delete the job", func(tx bun.Tx) error {
+		var deleted []jobRow
+		err := tx.NewDelete().Model((*jobRow)(nil)).Where("id = ?", id).Where("state = ?", string(JobRunning)).
+			Returning("id, kind, project_id, instance_id, user_id, subject").Scan(ctx, &deleted)
+		if err != nil || len(deleted) == 0 {
+			return err
+		}
+		return writeAudit(ctx, tx, jobEntry(ctx, JobRefused, deleted[0], now()))
+	})
 }
 
 // Job finds a job by id, in whatever project. NotFound "catalog.job_not_found".
@@ -128,27 +131,41 @@ func (c *Catalog) EndJob(ctx context.Context, id string, outcome JobOutcome) (Jo
 	if err != nil {
 		return Job{}, fmt.Errorf("write the reasons: %w", err)
 	}
-	row := jobRow{State: string(outcome.State), EndedAt: now()}
+	row := jobRow{ID: id, State: string(outcome.State), EndedAt: now()}
 	if len(outcome.Reasons) > 0 {
 		row.Reasons = string(reasons)
 	}
-	// One statement, so a commit at the same moment comes before it or after it. The commit ends the job too.
-	_, err = c.writer.NewUpdate().Model(&row).Column("state", "reasons", "ended_at").
-		Where("id = ?", id).Where("state = ?", string(JobRunning)).Exec(ctx)
+	err = c.write(ctx, "end the job", func(tx bun.Tx) error {
+		_, err := endJob(ctx, tx, row)
+		return err
+	})
 	if err != nil {
-		return Job{}, failed(ctx, "end the job", err)
+		return Job{}, err
 	}
 	return c.Job(ctx, id)
+}
+
+// endJob ends the job if it is running, with an entry in the audit trail, and says whether it was. It is one statement,
+// so a commit at the same moment comes before it or after it: the commit ends the job too.
+func endJob(ctx context.Context, tx bun.Tx, end jobRow) (bool, error) {
+	var ended []jobRow
+	err := tx.NewUpdate().Model(&end).Column("state", "reasons", "ended_at").
+		Where("j.id = ?", end.ID).Where("j.state = ?", string(JobRunning)).
+		Returning("id, kind, project_id, instance_id, user_id, subject, state").Scan(ctx, &ended)
+	if err != nil || len(ended) == 0 {
+		return false, err
+	}
+	return true, writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))
 }
 
 // SettleJob writes down that the job's workflow is closed; again is no error. NotFound "catalog.job_not_found",
 // Conflict "catalog.job_running" while it has not ended.
 func (c *Catalog) SettleJob(ctx context.Context, id string) error {
 	running := fault.New(fault.Conflict, "catalog.job_running", "the job has not ended yet")
-	err := c.changeOne(ctx, "settle the job", c.writer.NewUpdate().Model((*jobRow)(nil)).
+	err := changeOne(ctx, c.writer.NewUpdate().Model((*jobRow)(nil)).
 		Set("settled = TRUE").Where("id = ?", id).Where("state <> ?", string(JobRunning)), running)
 	if fault.CodeOf(err) != running.Code {
-		return err
+		return failed(ctx, "settle the job", err)
 	}
 	if _, err := c.Job(ctx, id); err != nil {
 		return err
@@ -182,15 +199,11 @@ func (c *Catalog) ListJobs(ctx context.Context, filter JobFilter) (jobs []Job, n
 		}
 	}
 	if filter.Cursor != "" {
-		key, err := decodeCursor(filter.Cursor, 2)
+		at, id, err := decodeTimeCursor(filter.Cursor)
 		if err != nil {
 			return nil, "", err
 		}
-		var at stamp
-		if at.Scan(key[0]) != nil {
-			return nil, "", badCursor()
-		}
-		q = q.Where("(j.created_at, j.id) < (?, ?)", at, key[1])
+		q = q.Where("(j.created_at, j.id) < (?, ?)", at, id)
 	}
 	// One row more than asked for tells whether there is a next page.
 	if err := q.Order("j.created_at DESC", "j.id DESC").Limit(limit + 1).Scan(ctx); err != nil {
@@ -198,8 +211,7 @@ func (c *Catalog) ListJobs(ctx context.Context, filter JobFilter) (jobs []Job, n
 	}
 	if len(rows) > limit {
 		rows = rows[:limit]
-		last := rows[limit-1]
-		next = encodeCursor(last.CreatedAt.at.Format(stampLayout), last.ID)
+		next = encodeTimeCursor(rows[limit-1].CreatedAt, rows[limit-1].ID)
 	}
 	jobs, err = jobsOf(rows)
 	return jobs, next, err

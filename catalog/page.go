@@ -43,6 +43,21 @@ func decodeCursor(cursor string, parts int) ([]string, error) {
 	return key, nil
 }
 
+// A cursor of a list by time.
+
+func encodeTimeCursor(at stamp, id string) string { return encodeCursor(at.at.Format(stampLayout), id) }
+
+func decodeTimeCursor(cursor string) (at stamp, id string, err error) {
+	key, err := decodeCursor(cursor, 2)
+	if err != nil {
+		return stamp{}, "", err
+	}
+	if at.Scan(key[0]) != nil {
+		return stamp{}, "", badCursor()
+	}
+	return at, key[1], nil
+}
+
 func badCursor() error {
 	return fault.New(fault.Invalid, "catalog.bad_cursor", "the cursor is not one that a page of this list gave")
 }

@@ -43,7 +43,13 @@ func (c *Catalog) CreateProject(ctx context.Context, domainName, name string) (P
 		if isDuplicate(err) {
 			return fault.New(fault.Conflict, "catalog.project_exists", "the domain %q already has a project named %q", domainName, name)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx, AuditEntry{
+			Action: ProjectAdded, ProjectID: row.ID, ResourceKind: "project", ResourceID: row.ID,
+			Details: auditDetails(map[string]string{"domain": domainName, "name": name}),
+		})
 	})
 	if err != nil {
 		return Project{}, err
@@ -106,14 +112,23 @@ func (c *Catalog) CreateInstance(ctx context.Context, projectID, name string) (I
 		return Instance{}, err
 	}
 	row := instanceRow{ID: NewID(), ProjectID: projectID, Name: name, CreatedAt: now()}
-	_, err := c.writer.NewInsert().Model(&row).Exec(ctx)
-	switch {
-	case isDuplicate(err):
-		return Instance{}, fault.New(fault.Conflict, "catalog.instance_exists", "the project already has an instance named %q", name)
-	case isDangling(err):
-		return Instance{}, noProject()
-	case err != nil:
-		return Instance{}, failed(ctx, "create the instance", err)
+	err := c.write(ctx, "create the instance", func(tx bun.Tx) error {
+		_, err := tx.NewInsert().Model(&row).Exec(ctx)
+		switch {
+		case isDuplicate(err):
+			return fault.New(fault.Conflict, "catalog.instance_exists", "the project already has an instance named %q", name)
+		case isDangling(err):
+			return noProject()
+		case err != nil:
+			return err
+		}
+		return writeAudit(ctx, tx, AuditEntry{
+			Action: InstanceAdded, ProjectID: projectID, InstanceID: row.ID, ResourceKind: "instance", ResourceID: row.ID,
+			Details: auditDetails(map[string]string{"name": name}),
+		})
+	})
+	if err != nil {
+		return Instance{}, err
 	}
 	return row.instance(), nil
 }

@@ -29,9 +29,18 @@ func (c *Catalog) GrantRole(ctx context.Context, a RoleAssignment) error {
 		if known, err := tx.NewSelect().Model((*projectRow)(nil)).Where("id = ?", a.ProjectID).Exists(ctx); err != nil || !known {
 			return either(err, noProject())
 		}
-		_, err := tx.NewInsert().Model(&roleRow{UserID: a.UserID, ProjectID: a.ProjectID, Role: a.Role}).On("CONFLICT DO NOTHING").Exec(ctx)
-		return err
+		result, err := tx.NewInsert().Model(&roleRow{UserID: a.UserID, ProjectID: a.ProjectID, Role: a.Role}).On("CONFLICT DO NOTHING").Exec(ctx)
+		if added, err := changed(result, err); err != nil || added == 0 {
+			return err
+		}
+		return writeAudit(ctx, tx, roleEntry(RoleGranted, a))
 	})
+}
+
+func roleEntry(action AuditAction, a RoleAssignment) AuditEntry {
+	return AuditEntry{
+		Action: action, ProjectID: a.ProjectID, ResourceKind: "user", ResourceID: a.UserID, Details: auditDetails(map[string]string{"role": a.Role}),
+	}
 }
 
 // either gives err, or else the fault.
@@ -44,14 +53,13 @@ func either(err, otherwise error) error {
 
 // RevokeRole takes the role away. NotFound "catalog.role_not_found" when it was not given.
 func (c *Catalog) RevokeRole(ctx context.Context, a RoleAssignment) error {
-	result, err := c.writer.NewDelete().Model(&roleRow{UserID: a.UserID, ProjectID: a.ProjectID, Role: a.Role}).WherePK().Exec(ctx)
-	if err != nil {
-		return failed(ctx, "revoke the role", err)
-	}
-	if removed, err := result.RowsAffected(); err != nil || removed == 0 {
-		return failed(ctx, "revoke the role", either(err, fault.New(fault.NotFound, "catalog.role_not_found", "the user does not have that role in the project")))
-	}
-	return nil
+	return c.write(ctx, "revoke the role", func(tx bun.Tx) error {
+		result, err := tx.NewDelete().Model(&roleRow{UserID: a.UserID, ProjectID: a.ProjectID, Role: a.Role}).WherePK().Exec(ctx)
+		if removed, err := changed(result, err); err != nil || removed == 0 {
+			return either(err, fault.New(fault.NotFound, "catalog.role_not_found", "the user does not have that role in the project"))
+		}
+		return writeAudit(ctx, tx, roleEntry(RoleRevoked, a))
+	})
 }
 
 // Roles gives a user's roles in a project, sorted; none where user or project is unknown.

@@ -35,19 +35,20 @@ func (c *Catalog) read(ctx context.Context, doing string, do func(tx bun.Tx) err
 }
 
 // changeOne runs an update that is complete in one statement. Where it finds no row, the error is absent.
-func (c *Catalog) changeOne(ctx context.Context, doing string, query *bun.UpdateQuery, absent error) error {
-	result, err := query.Exec(ctx)
-	if err != nil {
-		return failed(ctx, doing, err)
-	}
-	changed, err := result.RowsAffected()
-	if err != nil {
-		return failed(ctx, doing, err)
-	}
-	if changed == 0 {
+func changeOne(ctx context.Context, query *bun.UpdateQuery, absent error) error {
+	n, err := changed(query.Exec(ctx))
+	if err == nil && n == 0 {
 		return absent
 	}
-	return nil
+	return err
+}
+
+// changed says how many rows a statement changed.
+func changed(result sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // lock adds the clause that locks the row of the alias where the database has row locks.

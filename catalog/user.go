@@ -63,7 +63,12 @@ func (c *Catalog) CreateUser(ctx context.Context, domainName, name, passwordHash
 		if isDuplicate(err) {
 			return fault.New(fault.Conflict, "catalog.user_exists", "the domain %q already has a user named %q", domainName, name)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx, AuditEntry{
+			Action: UserAdded, ResourceKind: "user", ResourceID: row.ID, Details: auditDetails(map[string]string{"domain": domainName, "name": name}),
+		})
 	})
 	if err != nil {
 		return User{}, err
@@ -104,12 +109,24 @@ func (c *Catalog) ListUsers(ctx context.Context) ([]User, error) {
 
 // SetPassword replaces the password hash and raises the token generation. NotFound "catalog.user_not_found".
 func (c *Catalog) SetPassword(ctx context.Context, userID, hash string) error {
-	return c.changeOne(ctx, "set the password", c.writer.NewUpdate().Model((*userRow)(nil)).
-		Set("password_hash = ?", hash).Set("token_generation = token_generation + 1").Where("id = ?", userID), noUser())
+	return c.write(ctx, "set the password", func(tx bun.Tx) error {
+		err := changeOne(ctx, tx.NewUpdate().Model((*userRow)(nil)).
+			Set("password_hash = ?", hash).Set("token_generation = token_generation + 1").Where("id = ?", userID), noUser())
+		if err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx, AuditEntry{Action: PasswordSet, ResourceKind: "user", ResourceID: userID})
+	})
 }
 
 // RaiseTokenGeneration revokes every token of the user. NotFound "catalog.user_not_found".
 func (c *Catalog) RaiseTokenGeneration(ctx context.Context, userID string) error {
-	return c.changeOne(ctx, "revoke the user's tokens", c.writer.NewUpdate().Model((*userRow)(nil)).
-		Set("token_generation = token_generation + 1").Where("id = ?", userID), noUser())
+	return c.write(ctx, "revoke the user's tokens", func(tx bun.Tx) error {
+		err := changeOne(ctx, tx.NewUpdate().Model((*userRow)(nil)).
+			Set("token_generation = token_generation + 1").Where("id = ?", userID), noUser())
+		if err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx, AuditEntry{Action: TokensRevoked, ResourceKind: "user", ResourceID: userID})
+	})
 }
