@@ -105,6 +105,8 @@ type currentRow struct {
 	Name          string `bun:"name"`
 	VersionNumber int    `bun:"version_number"`
 	CreatedAt     stamp  `bun:"created_at"`
+	DeletedAt     stamp  `bun:"deleted_at"` // null, as the next, outside the trash
+	DeletedBy     string `bun:"deleted_by"`
 
 	Label       string `bun:"label,scanonly"`
 	SourceID    string `bun:"source_id,scanonly"`
@@ -126,10 +128,30 @@ func (r currentRow) asset() Asset {
 
 // selectCurrent selects the living assets of an instance with their current versions, without the definitions.
 func selectCurrent(db bun.IDB, rows any, projectID, instanceID string) *bun.SelectQuery {
+	return selectAssets(db, rows, projectID, instanceID).Where("a.deleted_at IS NULL")
+}
+
+// selectAssets is selectCurrent with those in the trash.
+func selectAssets(db bun.IDB, rows any, projectID, instanceID string) *bun.SelectQuery {
 	return db.NewSelect().Model(rows).
 		ColumnExpr("?TableColumns, v.label, v.source_id, v.description, v.digest, v.created_by AS updated_by, v.job_id, v.created_at AS updated_at").
 		Join("JOIN asset_versions AS v ON v.asset_id = a.id AND v.number = a.version_number").
-		Where("a.instance_id = ?", instanceID).Where("a.project_id = ?", projectID).Where("a.deleted_at IS NULL")
+		Where("a.instance_id = ?", instanceID).Where("a.project_id = ?", projectID)
+}
+
+// matching narrows a selection of assets down to what the filter says of kind and name.
+func (f AssetFilter) matching(q *bun.SelectQuery) *bun.SelectQuery {
+	if f.Kind != "" {
+		q = q.Where("a.kind = ?", string(f.Kind))
+	}
+	if f.Name != "" {
+		// The kinds are named even where any will do: the index has the kind before the name.
+		q = q.Where("a.kind IN (?)", bun.List(assetKinds)).Where("a.name = ?", f.Name)
+	}
+	if f.NameContains != "" {
+		q = q.Where(`lower(a.name) LIKE ? ESCAPE '!'`, "%"+escapeLike(lowerASCII(f.NameContains))+"%")
+	}
+	return q
 }
 
 // ListAssets gives a page of an instance's assets by kind and name, and the cursor of the next page (empty at the end).
@@ -140,17 +162,7 @@ func (c *Catalog) ListAssets(ctx context.Context, filter AssetFilter) (assets []
 	}
 	limit := pageSize(filter.Limit)
 	var rows []currentRow
-	q := selectCurrent(c.reader, &rows, filter.ProjectID, filter.InstanceID)
-	if filter.Kind != "" {
-		q = q.Where("a.kind = ?", string(filter.Kind))
-	}
-	if filter.Name != "" {
-		// The kinds are named even where any will do: the index has the kind before the name.
-		q = q.Where("a.kind IN (?)", bun.List(assetKinds)).Where("a.name = ?", filter.Name)
-	}
-	if filter.NameContains != "" {
-		q = q.Where(`lower(a.name) LIKE ? ESCAPE '!'`, "%"+escapeLike(lowerASCII(filter.NameContains))+"%")
-	}
+	q := selectCurrent(c.reader, &rows, filter.ProjectID, filter.InstanceID).Apply(filter.matching)
 	if filter.Cursor != "" {
 		key, err := decodeCursor(filter.Cursor, 2)
 		if err != nil {

@@ -35,9 +35,8 @@ func (c *Catalog) PlanImport(ctx context.Context, imp Import) (ImportPlan, error
 	}
 	var plan ImportPlan
 	err = c.read(ctx, "plan the import", func(tx bun.Tx) error {
-		known, err := tx.NewSelect().Model((*instanceRow)(nil)).Where("i.id = ?", imp.InstanceID).Where("i.project_id = ?", imp.ProjectID).Exists(ctx)
-		if err != nil || !known {
-			return either(err, noInstance())
+		if err := requireInstance(ctx, tx, imp.ProjectID, imp.InstanceID); err != nil {
+			return err
 		}
 		state, err := readState(ctx, tx, p)
 		if err != nil {

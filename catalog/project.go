@@ -140,6 +140,15 @@ func (c *Catalog) Instance(ctx context.Context, projectID, id string) (Instance,
 	return row.instance(), failed(ctx, "read the instance", orAbsent(err, noInstance()))
 }
 
+// requireInstance is an error where the project has no such instance.
+func requireInstance(ctx context.Context, db bun.IDB, projectID, id string) error {
+	known, err := db.NewSelect().Model((*instanceRow)(nil)).Where("i.id = ?", id).Where("i.project_id = ?", projectID).Exists(ctx)
+	if err == nil && !known {
+		return noInstance()
+	}
+	return err
+}
+
 // ListInstances gives a project's instances by name.
 func (c *Catalog) ListInstances(ctx context.Context, projectID string) ([]Instance, error) {
 	var rows []instanceRow
