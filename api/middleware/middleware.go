@@ -22,6 +22,10 @@ const (
 	CodeBodyTooLarge     = "api.body_too_large"     // TooLarge
 	CodeBodyStalled      = "api.body_stalled"       // Invalid: the client stopped sending
 	CodePanic            = "api.panic"              // Internal
+	CodeKey              = "api.idempotency_key"    // Invalid: the key is malformed
+	CodeKeyReused        = "api.key_reused"         // Invalid: the key was used for another request
+	CodePending          = "api.pending"            // Conflict: the first request of the key has no answer yet; Details is when to try again, in seconds
+	CodeOnConflict       = "api.on_conflict"        // Invalid: an unknown way to deal with a running job
 )
 
 // ErrorForm answers a request with an error in a contract's own form and ends its handling.

@@ -187,12 +187,17 @@ func (w *pacedWriter) release() error {
 }
 
 // Flush sends what is buffered.
-func (w *pacedWriter) Flush() {
+func (w *pacedWriter) Flush() { _ = w.FlushError() }
+
+// FlushError sends what is buffered, for http.ResponseController.
+func (w *pacedWriter) FlushError() error {
 	if w.holding {
-		_ = w.release()
+		if err := w.release(); err != nil {
+			return err
+		}
 	}
 	w.extend()
-	_ = w.ctrl.Flush()
+	return w.ctrl.Flush()
 }
 
 func (w *pacedWriter) extend() { _ = w.ctrl.SetWriteDeadline(time.Now().Add(w.pace.WriteWindow)) }
