@@ -131,7 +131,8 @@ func (a *app) showAsset(s *sheet, asset client.AssetDetail) {
 		[2]string{"By job", asset.JobID}, [2]string{"Digest", asset.Digest},
 	)
 	if len(asset.DataSources) > 0 {
-		rows := [][]string{{"DATA SOURCE", "TYPE", "DESCRIPTION"}}
+		rows := make([][]string, 0, len(asset.DataSources)+1)
+		rows = append(rows, []string{"DATA SOURCE", "TYPE", "DESCRIPTION"})
 		for _, d := range asset.DataSources {
 			rows = append(rows, []string{d.Name, d.Type, d.Description})
 		}
@@ -139,7 +140,8 @@ func (a *app) showAsset(s *sheet, asset client.AssetDetail) {
 		s.table(rows)
 	}
 	if len(asset.Files) > 0 {
-		rows := [][]string{{"FILE", "SIZE", "SHA-256"}}
+		rows := make([][]string, 0, len(asset.Files)+1)
+		rows = append(rows, []string{"FILE", "SIZE", "SHA-256"})
 		for _, f := range slices.SortedFunc(slices.Values(asset.Files), func(x, y client.File) int { return strings.Compare(x.Path, y.Path) }) {
 			rows = append(rows, []string{f.Path, size(f.Size), f.SHA256})
 		}

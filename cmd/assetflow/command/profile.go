@@ -45,7 +45,7 @@ func (a *app) loadProfiles() (profiles, string, error) {
 	if err != nil {
 		return profiles{}, "", err
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // our own file in the user's configuration folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return profiles{Profiles: map[string]profile{}}, path, nil
 	}
