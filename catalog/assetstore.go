@@ -126,6 +126,11 @@ func (r currentRow) asset() Asset {
 	}
 }
 
+// detail is the asset with what stands in its rows; readContents adds the rest.
+func (r currentRow) detail() AssetDetail {
+	return AssetDetail{Asset: r.asset(), SourceID: r.SourceID, Definition: rawJSON(r.Definition)}
+}
+
 // selectCurrent selects the living assets of an instance with their current versions, without the definitions.
 func selectCurrent(db bun.IDB, rows any, projectID, instanceID string) *bun.SelectQuery {
 	return selectAssets(db, rows, projectID, instanceID).Where("a.deleted_at IS NULL")
@@ -210,36 +215,64 @@ func (c *Catalog) Asset(ctx context.Context, projectID, instanceID, assetID stri
 		if err != nil {
 			return orAbsent(err, noAsset())
 		}
-		detail = AssetDetail{Asset: row.asset(), SourceID: row.SourceID, Definition: rawJSON(row.Definition)}
-		return readContent(ctx, tx, &detail)
+		detail = row.detail()
+		return readContents(ctx, tx, &detail)
 	})
 	return detail, err
 }
 
-// readContent fills in what hangs on the asset's current version.
-func readContent(ctx context.Context, tx bun.Tx, detail *AssetDetail) error {
-	id, number := detail.ID, detail.VersionNumber
-	err := tx.NewSelect().Model((*applicationUseRow)(nil)).ColumnExpr("a.id, a.name").Join("JOIN assets AS a ON a.id = va.application_id").
-		Where("va.asset_id = ?", id).Where("va.version_number = ?", number).Order("a.name").Scan(ctx, &detail.Applications)
+// readContents fills in what hangs on the versions that the details say, in three statements however many they are. No
+// asset may be there in two versions.
+func readContents(ctx context.Context, tx bun.Tx, details ...*AssetDetail) error {
+	if len(details) == 0 {
+		return nil
+	}
+	byID := make(map[string]*AssetDetail, len(details))
+	versions := make([]bun.TupleValues, len(details))
+	for i, d := range details {
+		byID[d.ID] = d
+		versions[i] = bun.Tuple([]any{d.ID, d.VersionNumber})
+		d.Applications, d.DataSources, d.Files = []AssetReference{}, []DataSource{}, []File{}
+	}
+	chosen := func(alias string) func(*bun.SelectQuery) *bun.SelectQuery {
+		return func(q *bun.SelectQuery) *bun.SelectQuery {
+			return q.Where("(?0.asset_id, ?0.version_number) IN (VALUES ?1)", bun.Ident(alias), bun.List(versions))
+		}
+	}
+	var applications []struct {
+		AssetID string `bun:"asset_id"`
+		ID      string `bun:"id"`
+		Name    string `bun:"name"`
+	}
+	err := tx.NewSelect().Model((*applicationUseRow)(nil)).ColumnExpr("va.asset_id, a.id, a.name").
+		Join("JOIN assets AS a ON a.id = va.application_id").Apply(chosen("va")).Order("a.name", "a.id").Scan(ctx, &applications)
 	if err != nil {
 		return err
 	}
-	var sources []dataSourceRow
-	err = tx.NewSelect().Model(&sources).Join("JOIN version_data_sources AS vd ON vd.data_source_id = s.id").
-		Where("vd.asset_id = ?", id).Where("vd.version_number = ?", number).Order("s.name").Scan(ctx)
+	for _, a := range applications {
+		d := byID[a.AssetID]
+		d.Applications = append(d.Applications, AssetReference{ID: a.ID, Name: a.Name})
+	}
+	var sources []struct {
+		AssetID string `bun:"asset_id"`
+		dataSourceRow
+	}
+	err = tx.NewSelect().TableExpr("data_sources AS s").ColumnExpr("vd.asset_id, s.*").
+		Join("JOIN version_data_sources AS vd ON vd.data_source_id = s.id").Apply(chosen("vd")).Order("s.name").Scan(ctx, &sources)
 	if err != nil {
 		return err
 	}
-	detail.DataSources = dataSourcesOf(sources)
+	for _, s := range sources {
+		d := byID[s.AssetID]
+		d.DataSources = append(d.DataSources, s.dataSource())
+	}
 	var files []fileRow
-	err = tx.NewSelect().Model(&files).Column("path", "sha256", "size").
-		Where("f.asset_id = ?", id).Where("f.version_number = ?", number).Order("f.path").Scan(ctx)
-	if err != nil {
+	if err := tx.NewSelect().Model(&files).Apply(chosen("f")).Order("f.path").Scan(ctx); err != nil {
 		return err
 	}
-	detail.Files = make([]File, len(files))
-	for i, f := range files {
-		detail.Files[i] = File{Path: f.Path, SHA256: f.SHA256, Size: f.Size}
+	for _, f := range files {
+		d := byID[f.AssetID]
+		d.Files = append(d.Files, File{Path: f.Path, SHA256: f.SHA256, Size: f.Size})
 	}
 	return nil
 }
