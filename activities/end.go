@@ -14,6 +14,8 @@ type Ending struct {
 	JobID string `json:"job_id"`
 	// StagedKey is the staged object to remove; empty where the job has none.
 	StagedKey string `json:"staged_key,omitempty"`
+	// ArchiveKey is the archive to remove unless the job succeeded; empty where the job writes none.
+	ArchiveKey string `json:"archive_key,omitempty"`
 	// State is what the workflow believes the job ended as; the catalog knows better where the commit was made.
 	State   catalog.JobState `json:"state"`
 	Reasons []catalog.Reason `json:"reasons,omitempty"`
@@ -31,21 +33,27 @@ type End struct {
 	Logger  *slog.Logger
 }
 
-// EndJob removes what the job staged and writes its end into the catalog. Both may be done twice: removing what is
-// gone succeeds, and the first end written is the one that stays. A job whose commit was made has succeeded,
-// whatever the workflow heard of it.
+// EndJob writes the job's end into the catalog and removes what the job leaves behind. Both may be done twice: the
+// first end written is the one that stays, and removing what is gone succeeds. A job whose commit was made has
+// succeeded, whatever the workflow heard of it.
 func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
 	beat := startHeartbeat(ctx)
 	defer beat.stop()
 
+	job, err := a.Catalog.EndJob(ctx, e.JobID, catalog.JobOutcome{State: e.State, Reasons: e.Reasons})
+	if err != nil {
+		return Ended{}, stepError(ctx, fmt.Errorf("end the job: %w", err))
+	}
+	// Nobody sees the job ended before this step is done: its workflow is still open.
 	if e.StagedKey != "" {
 		if err := a.Storage.DeleteStaged(ctx, e.StagedKey); err != nil {
 			return Ended{}, stepError(ctx, fmt.Errorf("remove the staged package: %w", err))
 		}
 	}
-	job, err := a.Catalog.EndJob(ctx, e.JobID, catalog.JobOutcome{State: e.State, Reasons: e.Reasons})
-	if err != nil {
-		return Ended{}, stepError(ctx, fmt.Errorf("end the job: %w", err))
+	if e.ArchiveKey != "" && job.State != catalog.JobSucceeded {
+		if err := a.Storage.DeleteArchive(ctx, e.ArchiveKey); err != nil {
+			return Ended{}, stepError(ctx, fmt.Errorf("remove the archive: %w", err))
+		}
 	}
 	a.Logger.InfoContext(ctx, "job ended", "job_id", e.JobID, "state", job.State, "reasons", len(job.Reasons))
 	return Ended{State: job.State}, nil

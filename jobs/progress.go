@@ -15,6 +15,8 @@ import (
 // steps gives the steps of each kind of job.
 var steps = map[catalog.JobKind][]workflows.Step{
 	catalog.AssetImport: workflows.ImportSteps,
+	catalog.AssetDelete: workflows.DeleteSteps,
+	catalog.AssetExport: workflows.ExportSteps,
 }
 
 // position is a point in a run's history: what stands before it never changes.

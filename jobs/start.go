@@ -13,7 +13,9 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"assetflow/activities"
+	"assetflow/assetpackage"
 	"assetflow/catalog"
+	"assetflow/fault"
 	"assetflow/storage"
 	"assetflow/workflows"
 )
@@ -43,43 +45,94 @@ type ImportParameters struct {
 	PackageSize          int64  `json:"package_size"`
 }
 
-// StartImport starts the import of a staged package. When it returns without an error the job is durable.
+// StartImport starts the import of a staged package. When it returns without an error the job is durable. A job id that
+// has been started already is answered with that job, so an interrupted submission can be carried through.
 //
 // Conflict "job.running" where an import of this user runs in the project: nothing is left of the refused one,
 // its staged package included. Unavailable where the job service could not be asked: whether the job runs is then
 // not known, and both row and staged package stay until it is.
 func (s *Service) StartImport(ctx context.Context, sub ImportSubmission) (Job, error) {
-	parameters, err := json.Marshal(ImportParameters{
-		Mode: sub.Mode, Prefix: sub.Prefix, OverwriteDataSources: sub.OverwriteDataSources,
-		PackageSHA256: sub.Staged.SHA256, PackageSize: sub.Staged.Size,
-	})
-	if err != nil {
-		return Job{}, fmt.Errorf("encode the job's parameters: %w", err)
-	}
-	row := catalog.Job{
-		ID: sub.JobID, Kind: catalog.AssetImport, ProjectID: sub.ProjectID, InstanceID: sub.InstanceID,
-		UserID: sub.UserID, UserName: sub.UserName, Subject: sub.FileName, Request: parameters,
-		WorkflowID: WorkflowID(catalog.AssetImport, sub.ProjectID, sub.UserID),
-	}
-	return s.start(ctx, row, fmt.Sprintf("Import %s (%s)", sub.FileName, sub.Mode), workflows.ImportAssets, activities.ImportJob{
-		JobID: sub.JobID, ProjectID: sub.ProjectID, InstanceID: sub.InstanceID, UserID: sub.UserID,
-		FileName: sub.FileName, Mode: sub.Mode, Prefix: sub.Prefix, OverwriteDataSources: sub.OverwriteDataSources,
-		Staged: activities.StagedPackage(sub.Staged),
+	job := sub.job()
+	return s.start(ctx, submission{
+		row: catalog.Job{
+			ID: sub.JobID, Kind: catalog.AssetImport, ProjectID: sub.ProjectID, InstanceID: sub.InstanceID,
+			UserID: sub.UserID, UserName: sub.UserName, Subject: sub.FileName,
+		},
+		parameters: ImportParameters{
+			Mode: sub.Mode, Prefix: sub.Prefix, OverwriteDataSources: sub.OverwriteDataSources,
+			PackageSHA256: sub.Staged.SHA256, PackageSize: sub.Staged.Size,
+		},
+		summary:  fmt.Sprintf("Import %s (%s)", sub.FileName, sub.Mode),
+		workflow: workflows.ImportAssets, input: job,
 	})
 }
 
+// PlanImport says what the import of a staged package would do: no job, no lock, nothing written.
+func (s *Service) PlanImport(ctx context.Context, sub ImportSubmission) (activities.ImportComparison, error) {
+	return activities.ComparePackage(ctx, s.catalog, s.storage, assetpackage.DefaultLimits(), sub.job())
+}
+
+func (sub ImportSubmission) job() activities.ImportJob {
+	return activities.ImportJob{
+		JobID: sub.JobID, ProjectID: sub.ProjectID, InstanceID: sub.InstanceID, UserID: sub.UserID,
+		FileName: sub.FileName, Mode: sub.Mode, Prefix: sub.Prefix, OverwriteDataSources: sub.OverwriteDataSources,
+		Staged: activities.StagedPackage(sub.Staged),
+	}
+}
+
+// submission is a job that is about to be started.
+type submission struct {
+	row             catalog.Job
+	parameters      any    // what the catalog keeps of the request
+	summary         string // what the Temporal UI calls it
+	workflow, input any
+}
+
 // start makes the row durable and then starts the workflow, whose id decides.
-func (s *Service) start(ctx context.Context, row catalog.Job, summary string, workflow, input any) (Job, error) {
+func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
+	row := sub.row
+	parameters, err := json.Marshal(sub.parameters)
+	if err != nil {
+		return Job{}, fmt.Errorf("encode the job's parameters: %w", err)
+	}
+	row.Request = parameters
+	row.WorkflowID = WorkflowID(row.Kind, row.ProjectID, row.UserID)
 	row.State = catalog.JobRunning
 	row.CreatedAt = s.now().UTC()
-	if err := s.catalog.InsertJob(ctx, row); err != nil {
+	err = s.catalog.InsertJob(ctx, row)
+	if fault.CodeOf(err) == codeJobExists {
+		return s.resume(ctx, row, sub)
+	}
+	if err != nil {
 		s.discardStaged(ctx, row)
 		return Job{}, fmt.Errorf("insert the job: %w", err)
 	}
-	// From here on the start is carried through although the caller may hang up: its outcome must be known.
+	return s.carryThrough(ctx, row, sub)
+}
+
+// codeJobExists is the catalog's word for a job id that is taken.
+const codeJobExists = "catalog.job_exists"
+
+// resume answers a start whose job id is known: with the job where it ran, otherwise by starting it after all.
+func (s *Service) resume(ctx context.Context, row catalog.Job, sub submission) (Job, error) {
+	known, err := s.catalog.Job(ctx, row.ID)
+	if err != nil {
+		return Job{}, fmt.Errorf("read the job: %w", err)
+	}
+	if known.ProjectID != row.ProjectID || known.UserID != row.UserID || known.Kind != row.Kind {
+		return Job{}, notFound()
+	}
+	if known.State != catalog.JobRunning {
+		return s.state(ctx, known)
+	}
+	return s.carryThrough(ctx, known, sub)
+}
+
+// carryThrough starts the workflow although the caller may hang up: its outcome must be known.
+func (s *Service) carryThrough(ctx context.Context, row catalog.Job, sub submission) (Job, error) {
 	ctx = context.WithoutCancel(ctx)
 	for try := 1; ; try++ {
-		err := s.startWorkflow(ctx, row, summary, workflow, input)
+		err := s.startWorkflow(ctx, row, sub)
 		if err == nil {
 			return Job{Job: row}, nil
 		}
@@ -103,7 +156,7 @@ func (s *Service) start(ctx context.Context, row catalog.Job, summary string, wo
 	}
 }
 
-func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, summary string, workflow, input any) error {
+func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, sub submission) error {
 	ctx, cancel := context.WithTimeout(ctx, startGrace/4)
 	defer cancel()
 	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
@@ -113,7 +166,7 @@ func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, summary st
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// Without this the SDK hands back the running run and no error.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            summary,
+		StaticSummary:                            sub.summary,
 		Memo:                                     map[string]any{"job_id": row.ID},
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.SearchProject.ValueSet(row.ProjectID),
@@ -121,7 +174,7 @@ func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, summary st
 			workflows.SearchJob.ValueSet(row.ID),
 			workflows.SearchKind.ValueSet(string(row.Kind)),
 		),
-	}, workflow, input)
+	}, sub.workflow, sub.input)
 	if err == nil {
 		s.runs.put(row.ID, run.GetRunID())
 	}

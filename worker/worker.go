@@ -28,6 +28,8 @@ type Options struct {
 	StopTimeout time.Duration
 	// Parallel is how many steps run at the same time; 0 stands for 16. It bounds the worker's memory.
 	Parallel int
+	// KeepArchives is how long the archive of an export waits for its download; 0 stands for 24 hours.
+	KeepArchives time.Duration
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
 }
@@ -40,6 +42,7 @@ type Worker struct {
 const (
 	defaultStopTimeout = 8 * time.Second
 	defaultParallel    = 16
+	defaultKeep        = 24 * time.Hour
 	// heartbeatThrottle bounds how late a step hears of a cancellation and a caller of its progress.
 	heartbeatThrottle = time.Second
 )
@@ -51,6 +54,9 @@ func New(c client.Client, opts Options) *Worker {
 	}
 	if opts.StopTimeout == 0 {
 		opts.StopTimeout = defaultStopTimeout
+	}
+	if opts.KeepArchives == 0 {
+		opts.KeepArchives = defaultKeep
 	}
 	if opts.Parallel == 0 {
 		opts.Parallel = defaultParallel
@@ -66,6 +72,10 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(&activities.Import{
 		Catalog: opts.Catalog, Storage: opts.Storage, Limits: opts.Limits, Logger: opts.Logger,
 	})
+	w.RegisterActivity(&activities.Delete{Catalog: opts.Catalog, Logger: opts.Logger})
+	w.RegisterActivity(&activities.Export{
+		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Keep: opts.KeepArchives,
+	})
 	w.RegisterActivity(&activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger})
 	return &Worker{data: w}
 }
@@ -73,6 +83,8 @@ func New(c client.Client, opts Options) *Worker {
 // RegisterWorkflows registers every workflow: with a worker, a replayer or a test environment.
 func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.ImportAssets)
+	r.RegisterWorkflow(workflows.DeleteAssets)
+	r.RegisterWorkflow(workflows.ExportAssets)
 }
 
 // Start begins to poll. It returns an error where the Temporal server cannot be reached.

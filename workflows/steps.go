@@ -50,8 +50,8 @@ func stepOptions(summary string) workflow.ActivityOptions {
 
 // endJob runs the last step of every job on a context of its own, because it must run although the job has been
 // cancelled or has failed. What it answers is how the job really ended.
-func endJob(ctx workflow.Context, jobID, stagedKey string, cause error, subject string) error {
-	ending := activities.Ending{JobID: jobID, StagedKey: stagedKey, State: catalog.JobSucceeded}
+func endJob(ctx workflow.Context, ending activities.Ending, cause error, subject string) error {
+	ending.State = catalog.JobSucceeded
 	switch {
 	case cause == nil:
 	case temporal.IsCanceledError(cause):
