@@ -38,20 +38,59 @@ var record = flag.Bool("record", false, "write the histories to workflows/testda
 // scene says how the steps of one run behave: which one waits for a cancellation, is refused, or fails once.
 type scene struct {
 	name      string
+	folder    string // of the histories of its workflow
+	workflow  any
+	input     any
 	waitIn    string
 	refusedIn string
 	retriedIn string
 	want      enumspb.WorkflowExecutionStatus
 }
 
-var importScenes = []scene{
-	{name: "success", want: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED},
-	{name: "success-after-retry", retriedIn: "StoreFiles", want: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED},
-	{name: "failure-rejected-package", refusedIn: "InspectPackage", want: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED},
-	{name: "failure-name-taken-at-commit", refusedIn: "CommitImport", want: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED},
-	{name: "cancel-in-inspect", waitIn: "InspectPackage", want: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED},
-	{name: "cancel-in-store", waitIn: "StoreFiles", want: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED},
-	{name: "cancel-in-commit", waitIn: "CommitImport", want: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED},
+const (
+	completed = enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	failed    = enumspb.WORKFLOW_EXECUTION_STATUS_FAILED
+	cancelled = enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED
+)
+
+// scenes gives the runs to record.
+func scenes() []scene {
+	selection := activities.SelectionJob{
+		JobID: "0192f000-0000-7000-8000-000000000002", ProjectID: "7e1a", InstanceID: "2b6c", UserID: "9d3f",
+		Applications: []string{"0192f000-0000-7000-8000-00000000000a"}, ArchiveKey: "archives/7e1a/0192f000/package.zip",
+	}
+	all := of("import-assets", workflows.ImportAssets, activities.ImportJob{
+		JobID: "0192f000-0000-7000-8000-000000000001", ProjectID: "7e1a", InstanceID: "2b6c", UserID: "9d3f",
+		FileName: "shop.zip", Mode: "AddNew",
+		Staged: activities.StagedPackage{Key: "staging/7e1a/0192f000/package", Size: 4096, SHA256: "5f70bf18"},
+	},
+		scene{name: "success", want: completed},
+		scene{name: "success-after-retry", retriedIn: "StoreFiles", want: completed},
+		scene{name: "failure-rejected-package", refusedIn: "InspectPackage", want: failed},
+		scene{name: "failure-name-taken-at-commit", refusedIn: "CommitImport", want: failed},
+		scene{name: "cancel-in-inspect", waitIn: "InspectPackage", want: cancelled},
+		scene{name: "cancel-in-store", waitIn: "StoreFiles", want: cancelled},
+		scene{name: "cancel-in-commit", waitIn: "CommitImport", want: cancelled},
+	)
+	all = append(all, of("delete-assets", workflows.DeleteAssets, selection,
+		scene{name: "success", want: completed},
+		scene{name: "failure-in-use", refusedIn: "CommitDeletion", want: failed},
+		scene{name: "cancel-in-commit", waitIn: "CommitDeletion", want: cancelled},
+	)...)
+	return append(all, of("export-assets", workflows.ExportAssets, selection,
+		scene{name: "success", want: completed},
+		scene{name: "success-after-retry", retriedIn: "WriteArchive", want: completed},
+		scene{name: "failure-unknown-asset", refusedIn: "WriteArchive", want: failed},
+		scene{name: "cancel-in-write", waitIn: "WriteArchive", want: cancelled},
+		scene{name: "cancel-in-commit", waitIn: "CommitExport", want: cancelled},
+	)...)
+}
+
+func of(folder string, workflow, input any, scenes ...scene) []scene {
+	for i := range scenes {
+		scenes[i].folder, scenes[i].workflow, scenes[i].input = folder, workflow, input
+	}
+	return scenes
 }
 
 func TestRecordHistories(t *testing.T) {
@@ -66,8 +105,8 @@ func TestRecordHistories(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 
-	for _, s := range importScenes {
-		t.Run(s.name, func(t *testing.T) {
+	for _, s := range scenes() {
+		t.Run(s.folder+"/"+s.name, func(t *testing.T) {
 			t.Parallel()
 			history := play(t, c, s)
 
@@ -75,7 +114,7 @@ func TestRecordHistories(t *testing.T) {
 			assetworker.RegisterWorkflows(replayer)
 			require.NoError(t, replayer.ReplayWorkflowHistory(nil, history))
 			if *record {
-				write(t, filepath.Join("..", "testdata", "import-assets", s.name+".json"), history)
+				write(t, filepath.Join("..", "testdata", s.folder, s.name+".json"), history)
 			}
 		})
 	}
@@ -86,11 +125,13 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w := worker.New(c, s.name, worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
+	queue := s.folder + "/" + s.name
+	w := worker.New(c, queue, worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
 	assetworker.RegisterWorkflows(w)
 	steps := &steps{scene: s, waiting: make(chan struct{})}
 	for name, step := range map[string]any{
 		"InspectPackage": steps.inspect, "StoreFiles": steps.store, "CommitImport": steps.commit, "EndJob": steps.end,
+		"CommitDeletion": steps.delete, "WriteArchive": steps.writeArchive, "CommitExport": steps.commitExport,
 	} {
 		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
 	}
@@ -98,12 +139,8 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	defer w.Stop()
 
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: "asset-import:" + s.name, TaskQueue: s.name, StaticSummary: "Import shop.zip (AddNew)",
-	}, workflows.ImportAssets, activities.ImportJob{
-		JobID: "0192f000-0000-7000-8000-000000000001", ProjectID: "7e1a", InstanceID: "2b6c", UserID: "9d3f",
-		FileName: "shop.zip", Mode: "AddNew",
-		Staged: activities.StagedPackage{Key: "staging/7e1a/0192f000/package", Size: 4096, SHA256: "5f70bf18"},
-	})
+		ID: queue, TaskQueue: queue, StaticSummary: "A recorded job",
+	}, s.workflow, s.input)
 	require.NoError(t, err)
 	if s.waitIn != "" {
 		select {
@@ -151,6 +188,18 @@ func (s *steps) store(ctx context.Context, _ activities.ImportJob) (activities.S
 
 func (s *steps) commit(ctx context.Context, _ activities.ImportJob) (catalog.ImportResult, error) {
 	return catalog.ImportResult{Created: 5, DataSourcesCreated: 1}, s.behave(ctx, "CommitImport")
+}
+
+func (s *steps) delete(ctx context.Context, _ activities.SelectionJob) (catalog.DeletionResult, error) {
+	return catalog.DeletionResult{Deleted: 1}, s.behave(ctx, "CommitDeletion")
+}
+
+func (s *steps) writeArchive(ctx context.Context, _ activities.SelectionJob) (activities.WrittenArchive, error) {
+	return activities.WrittenArchive{Size: 4096, SHA256: "5f70bf18", Applications: 1, Files: 4}, s.behave(ctx, "WriteArchive")
+}
+
+func (s *steps) commitExport(ctx context.Context, _ activities.SelectionJob, _ activities.WrittenArchive) (activities.Archived, error) {
+	return activities.Archived{ArchiveID: "0192f000-0000-7000-8000-000000000002", Size: 4096, SHA256: "5f70bf18"}, s.behave(ctx, "CommitExport")
 }
 
 func (s *steps) end(_ context.Context, e activities.Ending) (activities.Ended, error) {
