@@ -2,6 +2,7 @@ package assetpackage_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -223,6 +224,16 @@ func TestRatioIsExact(t *testing.T) {
 	require.NoError(t, err)
 	_, err = openAndVerify(t, a.Bytes(), assetpackage.Limits{MaxRatio: ratio - 1})
 	require.Equal(t, assetpackage.CodeBomb, problemsOf(t, err)[0].Code)
+	for size, code := range map[uint64]string{200 * 10_000: "", 200*10_000 + 1: assetpackage.CodeBomb} {
+		file := fmt.Sprintf(`{"path":"z","sha256":"%064d","size":%d}`, 0, size)
+		a := packagetest.WithManifest(packagetest.Manifest(file), packagetest.Entry{Name: "z", Raw: make([]byte, 10_000), Size: size, Method: 8})
+		_, err = assetpackage.Open(t.Context(), packagetest.Source(a.Bytes()), assetpackage.Limits{})
+		if code == "" {
+			require.NoError(t, err, "exactly 200 times is allowed")
+		} else {
+			require.Equal(t, code, problemsOf(t, err)[0].Code)
+		}
+	}
 	_, err = openAndVerify(t, a.Bytes(), assetpackage.Limits{MaxRatio: 2, RatioFloorBytes: 2 << 20})
 	require.NoError(t, err, "small files may compress as well as they can")
 }

@@ -214,6 +214,23 @@ func TestWrittenArchiveIsPlain(t *testing.T) {
 	}, names)
 }
 
+func TestFilesAreInTheOrderOfTheirPaths(t *testing.T) {
+	t.Parallel()
+	empty := fmt.Sprintf("%x", sha256.Sum256(nil))
+	m := &assetpackage.Manifest{Format: assetpackage.Format, Version: "1"}
+	for name, path := range map[string]string{"a": "z/1", "b": "X", "c": "y"} {
+		m.Applications = append(m.Applications, assetpackage.Asset{
+			Name: name, Definition: json.RawMessage("{}"), Files: []assetpackage.File{{Path: path, SHA256: empty}},
+		})
+	}
+	var asked []string
+	require.NoError(t, assetpackage.Write(t.Context(), io.Discard, m, func(_ context.Context, path string) (io.ReadCloser, error) {
+		asked = append(asked, path)
+		return io.NopCloser(strings.NewReader("")), nil
+	}))
+	require.Equal(t, []string{"X", "y", "z/1"}, asked)
+}
+
 func TestWriteRefusesWhatOpenWouldRefuse(t *testing.T) {
 	t.Parallel()
 	file := assetpackage.File{Path: "a", SHA256: strings.Repeat("0", 64)}
@@ -278,6 +295,7 @@ func TestWriteChecksWhatItIsGiven(t *testing.T) {
 			s.FileBytes++
 			return s.OpenFile(ctx, p)
 		}, nil},
+		"endless": {func(context.Context, string) (io.ReadCloser, error) { return io.NopCloser(endless{}), nil }, nil},
 		"other bytes": {func(ctx context.Context, p string) (io.ReadCloser, error) {
 			s := spec
 			s.Seed++
@@ -300,6 +318,11 @@ func TestWriteChecksWhatItIsGiven(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, assetpackage.Write(ctx, io.Discard, spec.Manifest(), spec.OpenFile), context.Canceled)
 }
+
+// endless is a reader that never ends.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // failing is a reader that breaks at once.
 type failing struct{ err error }

@@ -15,14 +15,15 @@ type Entry struct {
 	Deflate   bool   // compress Data
 	Method    uint16 // instead of store (0) or deflate (8), in both headers
 	Flags     uint16
-	Mode      uint32 // Unix mode with type bits; 0 stands for a regular file, or a folder where Name ends in a slash
-	LocalName string // name in the header in front of the data, where it differs
-	Size      uint64 // claimed decompressed size
-	Checksum  uint32 // claimed CRC-32
-	Extra     []byte // extra fields in the directory
-	Zip64     bool   // sizes and position stand in the zip64 field, also where they are small
-	SameData  bool   // no data of its own: the directory points to the previous entry's
-	Raw       []byte // compressed data, instead of what Data compresses to
+	Mode      uint32              // Unix mode with type bits; 0 stands for a regular file, or a folder where Name ends in a slash
+	LocalName string              // name in the header in front of the data, where it differs
+	Local     func(header []byte) // changes the header in front of the data
+	Size      uint64              // claimed decompressed size
+	Checksum  uint32              // claimed CRC-32
+	Extra     []byte              // extra fields in the directory
+	Zip64     bool                // sizes and position stand in the zip64 field, also where they are small
+	SameData  bool                // no data of its own: the directory points to the previous entry's
+	Raw       []byte              // compressed data, instead of what Data compresses to
 }
 
 // Archive is a zip archive that may be wrong in any way.
@@ -134,6 +135,9 @@ func (p prepared) local() []byte {
 	le.PutUint32(b[18:], uint32(len(p.data)))
 	le.PutUint32(b[22:], uint32(min(p.Size, math.MaxUint32)))
 	le.PutUint16(b[26:], uint16(len(p.LocalName)))
+	if p.Local != nil {
+		p.Local(b)
+	}
 	return append(b, p.LocalName...)
 }
 

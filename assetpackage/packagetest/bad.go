@@ -204,10 +204,26 @@ func badStructures() []Case {
 		archive("name for other tools", code, "second, different name", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Extra: append([]byte{0x75, 0x70, 13, 0, 1, 0, 0, 0, 0}, "evil.txt"...)})
 		}),
+		local("methods that differ between header and directory", code, "compression or encryption", func(b []byte) { le.PutUint16(b[8:], 8) }),
+		local("encryption that differs between header and directory", code, "compression or encryption", func(b []byte) { le.PutUint16(b[6:], 1) }),
+		local("sizes that differ between header and directory", code, "size or checksum", func(b []byte) { le.PutUint32(b[22:], 6) }),
+		local("compressed sizes that differ between header and directory", code, "size or checksum", func(b []byte) { le.PutUint32(b[18:], 6) }),
+		local("checksums that differ between header and directory", code, "size or checksum", func(b []byte) { le.PutUint32(b[14:], 6) }),
+		local("header that is none", code, "not where the directory says", func(b []byte) { b[0] = 'X' }),
+		local("header that reaches into the next entry", assetpackage.CodeBomb, "reaches into", func(b []byte) { le.PutUint16(b[28:], 10) }),
 		byVerify(archive("names that differ between header and directory", code, "another name", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, LocalName: "c.txt"})
 		})),
 	}
+}
+
+// local is Valid with another header in front of the data of a.txt.
+func local(name, code, text string, change func(header []byte)) Case {
+	return byVerify(archive(name, code, text, func() Archive {
+		a := Valid()
+		a.Entries[1].Local = change
+		return a
+	}))
 }
 
 func badEntries() []Case {
@@ -252,6 +268,11 @@ func badEntries() []Case {
 		}),
 		archive("stored in two sizes", assetpackage.CodeBadArchive, "two sizes", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Size: 6})
+		}),
+		archive("folder with content", assetpackage.CodeBadArchive, "is a folder", func() Archive {
+			a := Valid()
+			a.Entries = append(a.Entries, Entry{Name: "b/", Data: hello})
+			return a
 		}),
 		archive("same path twice", assetpackage.CodeDuplicateEntry, "more than once", func() Archive {
 			return WithManifest(Manifest(Listed("a.txt", hello)), Entry{Name: "a.txt", Data: hello}, Entry{Name: "a.txt", Data: []byte("other")})
