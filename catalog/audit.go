@@ -34,8 +34,8 @@ const (
 	AssetPurged     AuditAction = "asset.purged"
 	VersionRestored AuditAction = "asset.version_restored"
 	UserAdded       AuditAction = "user.added"
-	PasswordSet     AuditAction = "user.password_set" // #nosec G101 -- the name of an action
-	TokensRevoked   AuditAction = "user.tokens_revoked"
+	PasswordSet     AuditAction = "user.password_set"   // #nosec G101 -- the name of an action
+	TokensRevoked   AuditAction = "user.tokens_revoked" // #nosec G101 -- the name of an action
 	ProjectAdded    AuditAction = "project.added"
 	InstanceAdded   AuditAction = "instance.added"
 	RoleGranted     AuditAction = "role.granted"

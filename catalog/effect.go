@@ -94,7 +94,7 @@ func (c *Catalog) writeEffect(ctx context.Context, tx bun.Tx, jobID string, resu
 	if err := c.failpoint("effect"); err != nil {
 		return err
 	}
-	if _, err := endJob(ctx, tx, jobRow{ID: jobID, State: string(JobSucceeded), EndedAt: at}); err != nil {
+	if err := endJob(ctx, tx, jobRow{ID: jobID, State: string(JobSucceeded), EndedAt: at}); err != nil {
 		return fmt.Errorf("end the job: %w", err)
 	}
 	return c.failpoint("job")

@@ -135,27 +135,23 @@ func (c *Catalog) EndJob(ctx context.Context, id string, outcome JobOutcome) (Jo
 	if len(outcome.Reasons) > 0 {
 		row.Reasons = string(reasons)
 	}
-	err = c.write(ctx, "end the job", func(tx bun.Tx) error {
-		_, err := endJob(ctx, tx, row)
-		return err
-	})
-	if err != nil {
+	if err := c.write(ctx, "end the job", func(tx bun.Tx) error { return endJob(ctx, tx, row) }); err != nil {
 		return Job{}, err
 	}
 	return c.Job(ctx, id)
 }
 
-// endJob ends the job if it is running, with an entry in the audit trail, and says whether it was. It is one statement,
-// so a commit at the same moment comes before it or after it: the commit ends the job too.
-func endJob(ctx context.Context, tx bun.Tx, end jobRow) (bool, error) {
+// endJob ends the job if it is running, with an entry in the audit trail. It looks and ends in one statement, so a commit
+// at the same moment comes before it or after it: the commit ends the job too.
+func endJob(ctx context.Context, tx bun.Tx, end jobRow) error {
 	var ended []jobRow
 	err := tx.NewUpdate().Model(&end).Column("state", "reasons", "ended_at").
 		Where("j.id = ?", end.ID).Where("j.state = ?", string(JobRunning)).
 		Returning("id, kind, project_id, instance_id, user_id, subject, state").Scan(ctx, &ended)
 	if err != nil || len(ended) == 0 {
-		return false, err
+		return err
 	}
-	return true, writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))
+	return writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))
 }
 
 // SettleJob writes down that the job's workflow is closed; again is no error. NotFound "catalog.job_not_found",

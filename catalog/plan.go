@@ -35,17 +35,22 @@ func (c *Catalog) PlanImport(ctx context.Context, imp Import) (ImportPlan, error
 	}
 	var plan ImportPlan
 	err = c.read(ctx, "plan the import", func(tx bun.Tx) error {
-		if err := requireInstance(ctx, tx, imp.ProjectID, imp.InstanceID); err != nil {
-			return err
-		}
-		state, err := readState(ctx, tx, p)
-		if err != nil {
-			return err
-		}
-		plan = planImport(p, state)
-		return nil
+		plan, err = planIn(ctx, tx, p)
+		return err
 	})
 	return plan, err
+}
+
+// planIn plans an import from what a transaction that only reads sees.
+func planIn(ctx context.Context, tx bun.Tx, p *preparedImport) (ImportPlan, error) {
+	if err := requireInstance(ctx, tx, p.ProjectID, p.InstanceID); err != nil {
+		return ImportPlan{}, err
+	}
+	state, err := readState(ctx, tx, p)
+	if err != nil {
+		return ImportPlan{}, err
+	}
+	return planImport(p, state), nil
 }
 
 // readState reads what the import names, whatever its size, in two statements.
