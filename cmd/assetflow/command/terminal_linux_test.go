@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -23,9 +24,12 @@ func openTerminal(t *testing.T) (keyboard, terminal *os.File) {
 	ioctl(t, keyboard, syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked))
 	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = terminal.Close() })
+	terminals.Store(terminal, true)
 	return keyboard, terminal
 }
+
+// terminals stay open: where a question was interrupted, the read of its answer goes on until the process ends.
+var terminals sync.Map
 
 // echoes tells whether a terminal shows what is typed.
 func echoes(t *testing.T, terminal *os.File) bool {
