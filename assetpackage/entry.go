@@ -162,11 +162,13 @@ func placeEntries(entries []entry, dirOffset int64) error {
 		if i+1 < len(order) {
 			e.end = order[i+1].offset
 		}
-		room := e.end - e.offset - localLen - int64(len(e.name)) // cannot overflow: both ends are positive
-		if e.end <= dirOffset && e.compressed <= room {
+		// This cannot overflow, as both ends are positive. The last entry has no room where it lies behind the
+		// directory, so no entry does.
+		room := e.end - e.offset - localLen - int64(len(e.name))
+		if e.compressed <= room {
 			continue
 		}
-		if i+1 < len(order) && e.end <= dirOffset {
+		if i+1 < len(order) {
 			return refuse(CodeBomb, "Entries %s and %s share bytes of the archive, as decompression bombs do. Make the archive again with another zip tool.", quote(e.name), quote(order[i+1].name))
 		}
 		return badDirectory("entry %s lies outside the archive", quote(e.name))

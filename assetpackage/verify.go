@@ -101,7 +101,7 @@ func (v *verifier) run(ctx context.Context, indexes []int) error {
 	defer verifyPool.Put(buffer)
 	for _, i := range indexes {
 		it := &v.p.items[i]
-		done, err := v.file(ctx, s, it, buffer[:])
+		err := v.file(ctx, s, it, buffer[:])
 		var bad *ProblemsError
 		switch {
 		case errors.As(err, &bad):
@@ -109,35 +109,33 @@ func (v *verifier) run(ctx context.Context, indexes []int) error {
 		case err != nil:
 			return fmt.Errorf("verify %s: %w", quote(it.file.Path), err)
 		}
-		v.meter.add(it.file.Size - done) // what a bad file did not yield
 	}
 	return nil
 }
 
 var verifyPool = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
 
-// file reads one file to its end and returns how many bytes it told the meter of.
-func (v *verifier) file(ctx context.Context, s *archiveStream, it *item, buffer []byte) (done int64, err error) {
+// file reads one file to its end.
+func (v *verifier) file(ctx context.Context, s *archiveStream, it *item, buffer []byte) error {
 	if err := s.skipTo(it.entry.offset); err != nil {
-		return 0, cmp.Or(s.err, err)
+		return cmp.Or(s.err, err)
 	}
 	c, err := openContent(it, s)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer c.release()
 	for {
-		if err := ctx.Err(); err != nil {
-			return done, context.Cause(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		n, err := c.Read(buffer)
 		v.meter.add(int64(n))
-		done += int64(n)
 		if err == io.EOF {
-			return done, nil
+			return nil
 		}
 		if err != nil {
-			return done, err
+			return err
 		}
 	}
 }

@@ -180,6 +180,14 @@ func badStructures() []Case {
 		archive("zip64 field with an impossible size", code, "impossible", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Size: 1<<63 + 1})
 		}),
+		archive("entry behind the directory", code, "outside", func() Archive {
+			a := Valid()
+			a.Finish = func(all []byte) []byte {
+				le.PutUint32(all[bytes.LastIndex(all, []byte("PK\x01\x02"))+42:], uint32(len(all)))
+				return all
+			}
+			return a
+		}),
 		archive("zip64 field that is too short", code, "zip64 field", func() Archive {
 			a := with(Entry{Name: "b.txt", Data: hello, Zip64: true})
 			a.Finish = func(all []byte) []byte { // the last eight bytes of the field become a field of their own
