@@ -41,13 +41,15 @@ func bare(ctx workflow.Context) error {
 
 func nothing(context.Context) error { return nil }
 
-// pollEvery is how often a caller asks whether its job has ended: the more callers, the less often, so that the
-// questions do not become the load. Both sides of a comparison ask equally often.
-func pollEvery(users int) time.Duration { return time.Duration(8+2*users) * time.Millisecond }
+// pollFirst is after which time a caller asks for the first time whether its job has ended. After that it waits a
+// quarter of the time it has waited so far, on both sides of a comparison, so that the questions are not the load.
+const pollFirst = 10 * time.Millisecond
 
 // benchSmall compares imports of a small package with bare workflows on the same server.
 func benchSmall(ctx context.Context, s *stack, z sizes, out io.Writer) error {
-	w := worker.New(s.temporal, bareQueue, worker.Options{})
+	w := worker.New(s.temporal, bareQueue, worker.Options{
+		MaxConcurrentWorkflowTaskPollers: 8, MaxConcurrentActivityTaskPollers: 8, // as many as ours
+	})
 	w.RegisterWorkflow(bare)
 	w.RegisterActivityWithOptions(nothing, activity.RegisterOptions{Name: "Nothing"})
 	if err := w.Start(); err != nil {
@@ -96,7 +98,7 @@ func benchSmall(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 }
 
 // operation does one thing as the user-th caller and returns when it has ended.
-type operation func(ctx context.Context, user, n int, poll time.Duration) error
+type operation func(ctx context.Context, user, n int) error
 
 type measured struct {
 	took []time.Duration
@@ -124,7 +126,7 @@ func (s *stack) load(ctx context.Context, users, n int, once operation) (measure
 					return nil
 				}
 				start := time.Now()
-				if err := once(ctx, user, i, pollEvery(users)); err != nil {
+				if err := once(ctx, user, i); err != nil {
 					return err
 				}
 				mu.Lock()
@@ -142,14 +144,14 @@ func (s *stack) load(ctx context.Context, users, n int, once operation) (measure
 var serial atomic.Int64
 
 func (s *stack) importOnce(callers []*assetclient.Client) operation {
-	return func(ctx context.Context, user, _ int, poll time.Duration) error {
+	return func(ctx context.Context, user, _ int) error {
 		pkg := spec(serial.Add(1), smallAssets, smallBytes).Bytes()
 		c := callers[user]
 		id, err := c.Import(ctx, "small.zip", bytes.NewReader(pkg), int64(len(pkg)), assetclient.ImportOptions{})
 		if err != nil {
 			return err
 		}
-		return every(ctx, poll, func() (bool, error) {
+		return waitUntil(ctx, func() (bool, error) {
 			job, err := c.Job(ctx, id)
 			if err == nil && job.Status == assetclient.Failed {
 				err = fmt.Errorf("the import failed: %+v", job.Reasons)
@@ -159,14 +161,14 @@ func (s *stack) importOnce(callers []*assetclient.Client) operation {
 	}
 }
 
-func (s *stack) bareOnce(ctx context.Context, user, n int, poll time.Duration) error {
+func (s *stack) bareOnce(ctx context.Context, user, n int) error {
 	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: fmt.Sprintf("bare:%d:%d", user, n), TaskQueue: bareQueue,
 	}, bare)
 	if err != nil {
 		return err
 	}
-	return every(ctx, poll, func() (bool, error) {
+	return waitUntil(ctx, func() (bool, error) {
 		desc, err := s.temporal.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
 		if err != nil {
 			return false, err
@@ -179,18 +181,17 @@ func (s *stack) bareOnce(ctx context.Context, user, n int, poll time.Duration) e
 	})
 }
 
-// every asks at the given interval until the answer is yes.
-func every(ctx context.Context, interval time.Duration, ended func() (bool, error)) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+// waitUntil asks until the answer is yes.
+func waitUntil(ctx context.Context, ended func() (bool, error)) error {
+	begin := time.Now()
 	for {
-		if done, err := ended(); done || err != nil {
-			return err
-		}
 		select {
-		case <-tick.C:
+		case <-time.After(max(pollFirst, time.Since(begin)/4)):
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if done, err := ended(); done || err != nil {
+			return err
 		}
 	}
 }

@@ -43,6 +43,9 @@ const (
 	defaultStopTimeout = 8 * time.Second
 	defaultParallel    = 16
 	defaultKeep        = 24 * time.Hour
+	// pollers is how many tasks of a kind a worker fetches at the same time. The SDK's default of 2 leaves a busy
+	// worker waiting for the server's answers.
+	pollers = 8
 	// heartbeatThrottle bounds how late a step hears of a cancellation and a caller of its progress.
 	heartbeatThrottle = time.Second
 )
@@ -64,6 +67,8 @@ func New(c client.Client, opts Options) *Worker {
 	w := worker.New(c, workflows.DataQueue, worker.Options{
 		WorkerStopTimeout:                  opts.StopTimeout,
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
+		MaxConcurrentWorkflowTaskPollers:   pollers,
+		MaxConcurrentActivityTaskPollers:   pollers,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		Interceptors:                       opts.Interceptors,
