@@ -257,7 +257,8 @@ func readContents(ctx context.Context, tx bun.Tx, details ...*AssetDetail) error
 		AssetID string `bun:"asset_id"`
 		dataSourceRow
 	}
-	err = tx.NewSelect().TableExpr("data_sources AS s").ColumnExpr("vd.asset_id, s.*").
+	err = tx.NewSelect().TableExpr("data_sources AS s").
+		ColumnExpr("vd.asset_id, s.id, s.project_id, s.instance_id, s.name, s.type, s.description, s.settings, s.created_at, s.updated_at, s.job_id").
 		Join("JOIN version_data_sources AS vd ON vd.data_source_id = s.id").Apply(chosen("vd")).Order("s.name").Scan(ctx, &sources)
 	if err != nil {
 		return err

@@ -39,6 +39,10 @@ func (c *Catalog) CommitImport(ctx context.Context, imp Import) (ImportResult, e
 	})
 }
 
+func noBlobs() *fault.Error {
+	return fault.New(fault.NotFound, "catalog.blobs_not_found", "the content of a file is not stored any more")
+}
+
 func (c *Catalog) writeImport(ctx context.Context, tx bun.Tx, p *preparedImport, rows *importRows) error {
 	if len(rows.raised) > 0 {
 		// Before the new versions: the database looks whether they exist when the transaction ends.
@@ -48,10 +52,14 @@ func (c *Catalog) writeImport(ctx context.Context, tx bun.Tx, p *preparedImport,
 		}
 	}
 	for chunk := range slices.Chunk(p.blobs, rowsPerStatement) {
-		_, err := tx.NewUpdate().Model((*blobRow)(nil)).Set("stored_at = ?", rows.at).
-			Where("sha256 IN (?)", bun.List(chunk)).Where("stored_at IS NULL").Exec(ctx)
+		var removed []bool
+		err := tx.NewUpdate().Model((*blobRow)(nil)).Set("stored_at = ?", rows.at).
+			Where("sha256 IN (?)", bun.List(chunk)).Where("stored_at IS NULL").Returning(condemned).Scan(ctx, &removed)
 		if err != nil {
 			return fmt.Errorf("mark the blobs stored: %w", err)
+		}
+		if slices.Contains(removed, true) { // a condemned blob is never marked stored
+			return noBlobs()
 		}
 	}
 	for chunk := range slices.Chunk(rows.dataSources, rowsPerStatement) {
@@ -74,7 +82,7 @@ func (c *Catalog) writeImport(ctx context.Context, tx bun.Tx, p *preparedImport,
 	} {
 		err := write.do()
 		if write.what == "files" && isDangling(err) {
-			return fault.New(fault.NotFound, "catalog.blobs_not_found", "the content of a file is not stored any more").Wrap(err)
+			return noBlobs().Wrap(err)
 		}
 		if err != nil {
 			return fmt.Errorf("write the %s: %w", write.what, err)

@@ -2,13 +2,28 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/uptrace/bun"
 )
 
 // SetFailpoint makes a commit call do with the name of each step it has done; an error stops it there.
 func (c *Catalog) SetFailpoint(do func(step string) error) { c.failpoint = do }
+
+// SetClockSkew lets a sweep look at blobs that were touched just before the oldest running job began.
+func (c *Catalog) SetClockSkew(d time.Duration) { c.clockSkew = d }
+
+// MigrateTo brings an empty database to an older schema.
+func (c *Catalog) MigrateTo(version int64) error {
+	provider, err := c.migrationProvider(context.Background())
+	if err != nil {
+		return err
+	}
+	_, err = provider.UpTo(context.Background(), version)
+	return errors.Join(err, provider.Close())
+}
 
 // SQL runs a statement behind the catalog's back.
 func (c *Catalog) SQL(statement string) error {

@@ -70,7 +70,8 @@ func TestALaterSchemaIsNoHindrance(t *testing.T) {
 		s := catalogtest.NewScene(t, c)
 		tables := []string{
 			"domains", "users", "access_keys", "projects", "instances", "role_assignments", "jobs", "job_effects", "blobs", "assets",
-			"asset_versions", "version_files", "version_applications", "data_sources", "version_data_sources",
+			"asset_versions", "version_files", "version_applications", "data_sources", "version_data_sources", "archives", "submissions",
+			"audit_entries",
 		}
 		for _, table := range tables {
 			require.NoError(t, c.SQL("ALTER TABLE "+table+" ADD COLUMN later TEXT DEFAULT 'x'"))
@@ -91,6 +92,59 @@ func TestALaterSchemaIsNoHindrance(t *testing.T) {
 		require.NoError(t, c.CreateAccessKey(ctx, catalog.AccessKey{ID: "AK", UserID: s.User.ID}))
 		_, err = c.AccessKey(ctx, "AK")
 		require.NoError(t, err)
+		_, err = c.RestoreVersion(ctx, s.Project.ID, s.Instance.ID, result.Assets[0].ID, 1, "")
+		require.NoError(t, err)
+		deleteAll(t, s, result)
+		require.Len(t, trash(t, s), 2)
+		archive, err := c.CommitExport(ctx, export(t, s, 10))
+		require.NoError(t, err)
+		_, err = c.RecordDelivery(ctx, archive.ID, 0, 10)
+		require.NoError(t, err)
+		_, _, err = c.ClaimSubmission(ctx, "u", "k", "f", "j", time.Now())
+		require.NoError(t, err)
+		_, _, err = c.ClaimSubmission(ctx, "u", "k", "f", "j", time.Now().Add(time.Hour))
+		require.NoError(t, err)
+		_, _, err = c.ListAudit(ctx, catalog.AuditFilter{})
+		require.NoError(t, err)
+	})
+}
+
+// A database of the first program is taken over as it is, and what that program writes meanwhile is understood.
+func TestMigrateFromTheFirstSchema(t *testing.T) {
+	t.Parallel()
+	catalogtest.EachURL(t, func(t *testing.T, url string) {
+		c, err := catalog.Open(ctx, url, nil)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
+		require.NoError(t, c.MigrateTo(1))
+		const at = "'2026-01-01 00:00:00.000000+00:00'"
+		digest := catalogtest.File("", "a").SHA256
+		for _, statement := range []string{
+			"INSERT INTO domains (id, name) VALUES ('d', 'acme')",
+			"INSERT INTO users (id, domain_id, name, password_hash, created_at) VALUES ('u', 'd', 'ada', '', " + at + ")",
+			"INSERT INTO projects (id, domain_id, name, created_at) VALUES ('p', 'd', 'plant', " + at + ")",
+			"INSERT INTO instances (id, project_id, name, created_at) VALUES ('i', 'p', 'one', " + at + ")",
+			"INSERT INTO blobs (sha256, size, touched_at, stored_at) VALUES ('" + digest + "', 1, " + at + ", " + at + ")",
+		} {
+			require.NoError(t, c.SQL(statement), statement)
+		}
+		requireFault(t, c.Ping(ctx), fault.Unavailable, "catalog.not_migrated")
+		require.NoError(t, c.Migrate(ctx))
+		require.NoError(t, c.SQL("INSERT INTO jobs (id, kind, project_id, instance_id, user_id, workflow_id, subject, state, created_at) "+
+			"VALUES ('j', 'asset-import', 'p', 'i', 'u', 'w', 's', 'running', "+at+")"), "the first program's statement")
+
+		missing, err := c.TouchBlobs(ctx, []catalog.Blob{{SHA256: digest, Size: 1}})
+		require.NoError(t, err)
+		require.Empty(t, missing)
+		_, err = c.CommitImport(ctx, catalog.Import{
+			JobID: "j", ProjectID: "p", InstanceID: "i", UserID: "u", Mode: catalog.AddNew,
+			Tasks: []catalog.ImportAsset{{Name: "t", Files: []catalog.File{catalogtest.File("a", "a")}}},
+		})
+		require.NoError(t, err)
+		entries, _, err := c.ListAudit(ctx, catalog.AuditFilter{})
+		require.NoError(t, err)
+		require.Len(t, entries, 1, "nothing is written down of what nobody saw")
+		require.Equal(t, "ada", entries[0].ActorName)
 	})
 }
 
