@@ -41,6 +41,8 @@ type Options struct {
 	HTTPAddr, TemporalAddr, UIAddr, S3Addr string
 	// Region is the name of the S3 region and of the region the API shows; "region-a" when empty.
 	Region string
+	// MaxUploadBytes is the largest package the API takes; the API's own default when zero.
+	MaxUploadBytes int64
 	// NoWorker leaves the worker out: jobs start, and wait for one.
 	NoWorker bool
 	// NoUI leaves the Temporal UI out.

@@ -173,7 +173,7 @@ func (p *parts) startAPI(opts Options, fail func(error)) {
 	handler := api.New(api.Options{
 		Auth: p.auth, Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger, Region: opts.Region,
 		Jobs:    jobs.NewService(p.client, p.catalog, p.storage, opts.Logger),
-		Version: opts.Version,
+		Version: opts.Version, MaxUploadBytes: opts.MaxUploadBytes,
 		Ready: map[string]func(context.Context) error{
 			"temporal": func(ctx context.Context) error {
 				_, err := p.client.CheckHealth(ctx, &client.CheckHealthRequest{})

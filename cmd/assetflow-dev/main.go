@@ -15,11 +15,15 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal the next one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	if err := newCommand(run).ExecuteContext(ctx); err != nil {
+	syscall.Umask(0o077) // what is in the data folder is nobody else's business
+	err := newCommand(run).ExecuteContext(ctx)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "assetflow-dev: stopped before it was ready")
+		os.Exit(130)
+	default:
 		fmt.Fprintln(os.Stderr, "assetflow-dev:", explain(err))
-		if errors.Is(err, context.Canceled) {
-			os.Exit(130) // interrupted before it was ready
-		}
 		os.Exit(1)
 	}
 }

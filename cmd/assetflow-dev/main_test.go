@@ -95,6 +95,18 @@ func TestCommand(t *testing.T) {
 			require.NotContains(t, text, secret)
 		}
 	})
+	t.Run("keeps its data to itself", func(t *testing.T) {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if err == nil && info.Mode().Perm()&0o077 != 0 {
+				err = fmt.Errorf("%s has mode %s", path, info.Mode())
+			}
+			return err
+		}))
+	})
 	t.Run("what is printed for curl works", func(t *testing.T) {
 		script := text[strings.Index(text, "  field()"):strings.Index(text, "Ctrl-C stops")]
 		script = strings.Replace(script, "examples/shop.zip", filepath.Join(t.TempDir(), "shop.zip"), 1)
