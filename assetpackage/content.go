@@ -55,9 +55,9 @@ var inflatePool = sync.Pool{New: func() any {
 }}
 
 func newInflater(r io.Reader) *inflater {
-	i := inflatePool.Get().(*inflater) //nolint:errcheck // the pool holds nothing else
+	i := inflatePool.Get().(*inflater)
 	i.buf.Reset(r)
-	_ = i.flate.(flate.Resetter).Reset(i.buf, nil) //nolint:errcheck // every flate reader has it, and it never fails
+	_ = i.flate.(flate.Resetter).Reset(i.buf, nil) // every flate reader has it, and it never fails
 	return i
 }
 
@@ -154,7 +154,7 @@ func (c *content) fill(p []byte) (int, error) {
 
 // finish turns the end of the data into the reader's last answer.
 func (c *content) finish(err error) error {
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return c.classify(err)
 	}
 	e, name := c.item.entry, quote(c.item.entry.name)

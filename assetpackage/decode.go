@@ -43,7 +43,7 @@ func decodeManifest(data []byte, limits Limits, sch *schemas, ps *problems) (m *
 	r := manifestReader{limits: limits, schemas: sch, ps: ps}
 	before := ps.total
 	s, fatal := scanJSON(data, limits, func(path []any, message string) {
-		r.report(asset{}, CodeBadManifest, path, message)
+		r.report(asset{}, path, message)
 	})
 	if fatal != "" {
 		ps.add(asset{}, CodeBadManifest, "manifest.json cannot be read: %s.", fatal)
@@ -70,12 +70,12 @@ func decodeManifest(data []byte, limits Limits, sch *schemas, ps *problems) (m *
 }
 
 // report adds a problem at a place of the manifest.
-func (r *manifestReader) report(a asset, code string, path []any, message string) {
+func (r *manifestReader) report(a asset, path []any, message string) {
 	if len(path) == 0 {
-		r.ps.add(a, code, "manifest.json: %s.", message)
+		r.ps.add(a, CodeBadManifest, "manifest.json: %s.", message)
 		return
 	}
-	r.ps.add(a, code, "%s: %s.", pathText(path), message)
+	r.ps.add(a, CodeBadManifest, "%s: %s.", pathText(path), message)
 }
 
 func (r *manifestReader) checkFormat(top map[string]any) bool {
@@ -107,7 +107,7 @@ func (r *manifestReader) checkShell(top map[string]any) bool {
 	ok := true
 	r.schemas.check(r.schemas.shell, shell, nil, func(path []any, message string) {
 		ok = false
-		r.report(asset{}, CodeBadManifest, path, message)
+		r.report(asset{}, path, message)
 	})
 	return ok
 }
@@ -132,13 +132,13 @@ func (r *manifestReader) assets(kind, key string, tree any, raw []json.RawMessag
 		ok := true
 		r.schemas.check(r.schemas.assets[kind], items[i], path, func(path []any, message string) {
 			ok = false
-			r.report(owner, CodeBadManifest, path, message)
+			r.report(owner, path, message)
 		})
 		if !ok {
 			continue
 		}
 		if a, err := decodeAsset(raw[i]); err != nil {
-			r.report(owner, CodeBadManifest, path, err.Error())
+			r.report(owner, path, err.Error())
 		} else {
 			out = append(out, a)
 		}

@@ -3,6 +3,7 @@ package assetpackage
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -37,7 +38,7 @@ var le = binary.LittleEndian
 
 // directory is where the central directory of an archive lies.
 type directory struct {
-	count  uint64
+	count  int64
 	offset int64
 	bytes  []byte
 }
@@ -59,10 +60,10 @@ func readDirectory(src Source, limits Limits) (*directory, error) {
 	if len(end) > endLen+maxCommentLen {
 		return nil, refuse(CodeBadArchive, "The archive's comment is longer than a zip archive allows.")
 	}
-	d := &directory{count: uint64(le.Uint16(end[10:]))}
-	dirSize, dirOffset := uint64(le.Uint32(end[12:])), uint64(le.Uint32(end[16:]))
+	d := &directory{count: int64(le.Uint16(end[10:])), offset: int64(le.Uint32(end[16:]))}
+	dirSize := int64(le.Uint32(end[12:]))
 	disks := le.Uint16(end[4:]) != 0 || le.Uint16(end[6:]) != 0
-	countHere := uint64(le.Uint16(end[8:]))
+	countHere := int64(le.Uint16(end[8:]))
 	dirEnd := tailStart + int64(at)
 
 	if at >= locator64Len && bytes.HasPrefix(tail[at-locator64Len:], signatureLocator64) {
@@ -70,25 +71,24 @@ func readDirectory(src Source, limits Limits) (*directory, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !agree(d.count, math.MaxUint16, e.count) || !agree(dirSize, math.MaxUint32, e.size) || !agree(dirOffset, math.MaxUint32, e.offset) {
+		if !agree(d.count, math.MaxUint16, e.count) || !agree(dirSize, math.MaxUint32, e.size) || !agree(d.offset, math.MaxUint32, e.offset) {
 			return nil, refuse(CodeBadArchive, "The archive contradicts itself: its zip64 record and its end record differ. Make it again with another zip tool.")
 		}
-		d.count, dirSize, dirOffset, dirEnd = e.count, e.size, e.offset, start
+		d.count, dirSize, d.offset, dirEnd = e.count, e.size, e.offset, start
 		countHere, disks = e.countHere, e.disks
 	}
 	if disks || countHere != d.count {
 		return nil, refuse(CodeBadArchive, "The archive is one part of several. Make a single zip file.")
 	}
-	if d.count > uint64(limits.MaxEntries) {
+	if d.count > int64(limits.MaxEntries) {
 		return nil, refuse(CodeTooManyEntries, "The archive says it has %d entries; at most %d are allowed. Split the package.", d.count, limits.MaxEntries)
 	}
-	if dirSize > uint64(limits.MaxDirectoryBytes) {
-		return nil, refuse(CodeTooLarge, "The archive's directory is %s long; at most %s are allowed. Use fewer or shorter file names.", bytesText(clampInt64(dirSize)), bytesText(limits.MaxDirectoryBytes))
+	if dirSize > limits.MaxDirectoryBytes {
+		return nil, refuse(CodeTooLarge, "The archive's directory is %s long; at most %s are allowed. Use fewer or shorter file names.", bytesText(dirSize), bytesText(limits.MaxDirectoryBytes))
 	}
-	if dirOffset > uint64(dirEnd) || dirSize != uint64(dirEnd)-dirOffset {
+	if d.offset > dirEnd || dirSize != dirEnd-d.offset {
 		return nil, refuse(CodeBadArchive, "The archive is damaged: its directory is not where its end record says. Something was cut out of the file or put in front of it; make or upload it again.")
 	}
-	d.offset = int64(dirOffset)
 	d.bytes = make([]byte, dirSize)
 	if d.offset >= tailStart {
 		copy(d.bytes, tail[d.offset-tailStart:])
@@ -128,7 +128,7 @@ func findEnd(src Source, tail []byte) (int, error) {
 }
 
 type end64 struct {
-	countHere, count, size, offset uint64
+	countHere, count, size, offset int64
 	disks                          bool
 }
 
@@ -136,34 +136,35 @@ type end64 struct {
 // begins, which is where the directory has to end.
 func readEnd64(src Source, locator []byte, locatorAt int64) (e end64, start int64, err error) {
 	broken := refuse(CodeBadArchive, "The archive is damaged: its zip64 end record is not where it should be. Make or upload it again.")
-	offset := le.Uint64(locator[8:])
+	start = int64At(locator[8:])
 	if le.Uint32(locator[4:]) != 0 || le.Uint32(locator[16:]) > 1 {
 		return e, 0, refuse(CodeBadArchive, "The archive is one part of several. Make a single zip file.")
 	}
-	if offset > uint64(locatorAt) || uint64(locatorAt)-offset < end64Len {
+	if locatorAt-start < end64Len {
 		return e, 0, broken
 	}
 	record := make([]byte, end64Len)
-	if err := readAt(src, record, int64(offset)); err != nil {
+	if err := readAt(src, record, start); err != nil {
 		return e, 0, err
 	}
-	if !bytes.HasPrefix(record, signatureEnd64) || le.Uint64(record[4:]) != uint64(locatorAt)-offset-12 {
+	if !bytes.HasPrefix(record, signatureEnd64) || int64At(record[4:]) != locatorAt-start-12 {
 		return e, 0, broken
 	}
 	return end64{
 		disks:     le.Uint32(record[16:]) != 0 || le.Uint32(record[20:]) != 0,
-		countHere: le.Uint64(record[24:]),
-		count:     le.Uint64(record[32:]),
-		size:      le.Uint64(record[40:]),
-		offset:    le.Uint64(record[48:]),
-	}, int64(offset), nil
+		countHere: int64At(record[24:]),
+		count:     int64At(record[32:]),
+		size:      int64At(record[40:]),
+		offset:    int64At(record[48:]),
+	}, start, nil
 }
 
 // agree reports whether the short field of the end record is the placeholder for the long one, or equal to it.
-func agree(short, placeholder, long uint64) bool { return short == placeholder || short == long }
+func agree(short, placeholder, long int64) bool { return short == placeholder || short == long }
 
-// clampInt64 turns a number that an archive claims into one that can be shown.
-func clampInt64(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+// int64At reads a number of eight bytes. One that no archive can have becomes the largest there is, which every check
+// refuses.
+func int64At(b []byte) int64 { return int64(min(le.Uint64(b), math.MaxInt64)) }
 
 // readAt fills p from offset off. A source that ends early is a failing source: its size is known.
 func readAt(src Source, p []byte, off int64) error {
@@ -171,7 +172,7 @@ func readAt(src Source, p []byte, off int64) error {
 	if n == len(p) {
 		return nil
 	}
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("read package at byte %d: %w", off, err)

@@ -38,7 +38,7 @@ func (e *entry) folder() bool { return strings.HasSuffix(e.name, "/") }
 // parseEntries reads the entries out of the directory. What makes the archive as a whole unreadable ends in a
 // *ProblemsError.
 func parseEntries(d *directory) ([]entry, error) {
-	if uint64(len(d.bytes))/headerLen < d.count {
+	if int64(len(d.bytes))/headerLen < d.count {
 		return nil, badDirectory("it is too short for %d entries", d.count)
 	}
 	entries := make([]entry, d.count)
@@ -78,68 +78,67 @@ func parseEntry(e *entry, b []byte) (int, error) {
 		crc:        le.Uint32(b[16:]),
 		attributes: le.Uint32(b[38:]),
 	}
-	compressed, size := uint64(le.Uint32(b[20:])), uint64(le.Uint32(b[24:]))
-	disk, offset := uint64(le.Uint16(b[34:])), uint64(le.Uint32(b[42:]))
-	if err := parseExtra(e.name, b[headerLen+nameLen:headerLen+nameLen+extraLen], &size, &compressed, &offset, &disk); err != nil {
+	disk := int64(le.Uint16(b[34:]))
+	e.compressed, e.size, e.offset = int64(le.Uint32(b[20:])), int64(le.Uint32(b[24:])), int64(le.Uint32(b[42:]))
+	if err := parseExtra(e, b[headerLen+nameLen:headerLen+nameLen+extraLen], &disk); err != nil {
 		return 0, err
 	}
 	if disk != 0 {
 		return 0, refuse(CodeBadArchive, "The archive is one part of several. Make a single zip file.")
 	}
-	if size > math.MaxInt64 || compressed > math.MaxInt64 || offset > math.MaxInt64 {
+	if max(e.size, e.compressed, e.offset) == math.MaxInt64 {
 		return 0, badDirectory("entry %s has an impossible size or position", quote(e.name))
 	}
-	e.size, e.compressed, e.offset = int64(size), int64(compressed), int64(offset)
 	return length, nil
 }
 
 // parseExtra takes the numbers that are too long for the entry's own fields out of the zip64 field, and refuses an
 // entry that tells other tools another name.
-func parseExtra(name string, extra []byte, size, compressed, offset, disk *uint64) error {
+func parseExtra(e *entry, extra []byte, disk *int64) error {
 	seen := false
 	for len(extra) >= 4 {
 		id, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
 		if n > len(extra)-4 {
-			return badDirectory("an extra field of entry %s is longer than its room", quote(name))
+			return badDirectory("an extra field of entry %s is longer than its room", quote(e.name))
 		}
 		field := extra[4 : 4+n]
 		extra = extra[4+n:]
 		switch id {
 		case extraZip64:
 			if seen {
-				return badDirectory("entry %s has two zip64 fields", quote(name))
+				return badDirectory("entry %s has two zip64 fields", quote(e.name))
 			}
 			seen = true
-			if !takeZip64(field, size, compressed, offset, disk) {
-				return badDirectory("the zip64 field of entry %s is too short", quote(name))
+			if !takeZip64(e, field, disk) {
+				return badDirectory("the zip64 field of entry %s is too short", quote(e.name))
 			}
 		case extraUnicodePath: // version, CRC of the name, name
-			if n < 5 || string(field[5:]) != name {
-				return refuse(CodeBadArchive, "Entry %s has a second, different name for other zip tools. Make the archive with a tool that writes UTF-8 names.", quote(name))
+			if n < 5 || string(field[5:]) != e.name {
+				return refuse(CodeBadArchive, "Entry %s has a second, different name for other zip tools. Make the archive with a tool that writes UTF-8 names.", quote(e.name))
 			}
 		}
 	}
-	if !seen && (*size == math.MaxUint32 || *compressed == math.MaxUint32 || *offset == math.MaxUint32) {
-		return badDirectory("entry %s lacks its zip64 field", quote(name))
+	if !seen && max(e.size, e.compressed, e.offset) == math.MaxUint32 {
+		return badDirectory("entry %s lacks its zip64 field", quote(e.name))
 	}
 	return nil
 }
 
-func takeZip64(field []byte, size, compressed, offset, disk *uint64) bool {
-	for _, value := range []*uint64{size, compressed, offset} {
+func takeZip64(e *entry, field []byte, disk *int64) bool {
+	for _, value := range []*int64{&e.size, &e.compressed, &e.offset} {
 		if *value != math.MaxUint32 {
 			continue
 		}
 		if len(field) < 8 {
 			return false
 		}
-		*value, field = le.Uint64(field), field[8:]
+		*value, field = int64At(field), field[8:]
 	}
 	if *disk == math.MaxUint16 {
 		if len(field) < 4 {
 			return false
 		}
-		*disk = uint64(le.Uint32(field))
+		*disk = int64(le.Uint32(field))
 	}
 	return true
 }

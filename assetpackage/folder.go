@@ -198,7 +198,7 @@ func Check(ctx context.Context, path string, limits Limits) (Summary, error) {
 		if err != nil {
 			return Summary{}, err
 		}
-		return summarize(m), nil
+		return summaryOf(m), nil
 	}
 	src, err := OpenFile(path)
 	if err != nil {

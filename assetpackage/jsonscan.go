@@ -163,11 +163,10 @@ func (s *scanner) space() {
 	}
 }
 
-// next consumes white space and one byte.
-func (s *scanner) next() byte {
+// skip consumes white space and one byte.
+func (s *scanner) skip() {
 	s.space()
 	s.pos++
-	return s.data[s.pos-1]
 }
 
 // peek reports whether the next byte is c, and consumes it then.
@@ -214,7 +213,7 @@ func (s *scanner) array(wanted bool) any {
 	}
 	for i := 0; !s.peek(']'); i++ {
 		if i > 0 {
-			s.next() // the comma
+			s.skip() // the comma
 			s.out = append(s.out, ',')
 		}
 		s.path = append(s.path, i)
@@ -246,13 +245,13 @@ func (s *scanner) object(wanted bool) any {
 	var members []member
 	for i := 0; !s.peek('}'); i++ {
 		if i > 0 {
-			s.next() // the comma
+			s.skip() // the comma
 			s.out = append(s.out, ',')
 		}
 		s.space()
 		m := member{key: s.text(), start: len(s.out)}
 		s.out = append(appendText(s.out, m.key), ':')
-		s.next() // the colon
+		s.skip() // the colon
 		s.path = append(s.path, m.key)
 		definition := len(s.path) == assetDepth && m.key == "definition"
 		keep := wanted && len(tree) < treeKeys

@@ -58,7 +58,7 @@ func escapeFlaw(raw []byte) string {
 }
 
 func hexRune(digits []byte) rune {
-	n, _ := strconv.ParseUint(string(digits[:4]), 16, 32) // it is valid JSON
+	n, _ := strconv.ParseInt(string(digits[:4]), 16, 32) // it is valid JSON
 	return rune(n)
 }
 

@@ -62,7 +62,7 @@ func TestCanonicalJSON(t *testing.T) {
 func TestMeasureJSON(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string][2]int{
-		`1`: {0, 1}, `{}`: {1, 1}, `[]`: {1, 1}, `[1]`: {1, 2}, `[[],{}]`: {2, 3}, `{"a":[1,2],"b":"x,]}[{"}`: {2, 5}, `["\"[,"]`: {1, 2}, ` [ ] `: {1, 1},
+		`1`: {0, 1}, `{}`: {1, 1}, `[]`: {1, 1}, `[1]`: {1, 2}, `[[],{}]`: {2, 3}, `{"a":[1,2],"b":"x,]}[{"}`: {2, 5}, `["\"[,"]`: {1, 2}, "[\n]": {1, 1},
 	} {
 		depth, values := assetpackage.MeasureJSON([]byte(in))
 		require.Equal(t, want, [2]int{depth, values}, in)

@@ -69,7 +69,7 @@ func (o *opener) open() (*Package, error) {
 		return nil, err
 	}
 	sortManifest(m)
-	p.summary = summarize(m)
+	p.summary = summaryOf(m)
 	p.summary.ArchiveBytes = o.src.Size()
 	return p, nil
 }
@@ -275,7 +275,7 @@ func (p *Package) Manifest() *Manifest { return p.manifest }
 // Summary counts what the package holds.
 func (p *Package) Summary() Summary { return p.summary }
 
-func summarize(m *Manifest) Summary {
+func summaryOf(m *Manifest) Summary {
 	s := Summary{Version: m.Version, Applications: len(m.Applications), Tasks: len(m.Tasks)}
 	sources := make(map[string]bool)
 	for _, assets := range [][]Asset{m.Applications, m.Tasks} {

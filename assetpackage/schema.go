@@ -2,6 +2,7 @@ package assetpackage
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -47,8 +48,8 @@ func compileSchemas(requiredOfFile []any) *schemas {
 	if err != nil {
 		panic(fmt.Sprintf("assetpackage: schema.json: %v", err))
 	}
-	defs := doc.(map[string]any)["$defs"].(map[string]any)                   //nolint:errcheck // embedded
-	defs["file"].(map[string]any)["required"] = slices.Clone(requiredOfFile) //nolint:errcheck // embedded
+	defs := doc.(map[string]any)["$defs"].(map[string]any)
+	defs["file"].(map[string]any)["required"] = slices.Clone(requiredOfFile)
 
 	c := jsonschema.NewCompiler()
 	if err := c.AddResource(schemaID, doc); err != nil {
@@ -64,7 +65,7 @@ func compileSchemas(requiredOfFile []any) *schemas {
 		descriptions: make(map[string]string),
 	}
 	for name, def := range defs {
-		if text, ok := def.(map[string]any)["description"].(string); ok { //nolint:errcheck // embedded
+		if text, ok := def.(map[string]any)["description"].(string); ok {
 			s.descriptions[schemaID+"#/$defs/"+name] = text
 		}
 	}
@@ -144,9 +145,9 @@ func (s *schemas) sentences(e *jsonschema.ValidationError, value any) []string {
 	must := s.descriptions[e.SchemaURL]
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
-		var out []string
-		for _, name := range k.Missing {
-			out = append(out, fmt.Sprintf("%q is missing", name))
+		out := make([]string, len(k.Missing))
+		for i, name := range k.Missing {
+			out[i] = fmt.Sprintf("%q is missing", name)
 		}
 		return out
 	case *kind.AdditionalProperties:
@@ -213,12 +214,9 @@ func typeText(types []string) string {
 		"object": "an object", "array": "a list", "string": "a text", "number": "a number", "integer": "a whole number",
 		"boolean": "true or false", "null": "null",
 	}
-	var out []string
-	for _, t := range types {
-		if text, ok := article[t]; ok {
-			t = text
-		}
-		out = append(out, t)
+	out := make([]string, len(types))
+	for i, t := range types {
+		out[i] = cmp.Or(article[t], t)
 	}
 	return strings.Join(out, " or ")
 }

@@ -3,6 +3,7 @@ package assetpackage
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -30,7 +31,7 @@ func openStream(ctx context.Context, src Source, off, end int64) (*archiveStream
 		return nil, fmt.Errorf("read package from byte %d: %w", off, err)
 	}
 	s := &archiveStream{body: body, left: end - off, pos: off}
-	s.buf = bufferPool.Get().(*bufio.Reader) //nolint:errcheck // the pool holds nothing else
+	s.buf = bufferPool.Get().(*bufio.Reader)
 	s.buf.Reset(sourceReader{s})
 	return s, nil
 }
@@ -97,7 +98,7 @@ func (c *section) Read(p []byte) (int, error) {
 }
 
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -96,8 +96,8 @@ func (v *verifier) run(ctx context.Context, indexes []int) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }()                // read only: a failed close loses nothing
-	buffer := verifyPool.Get().(*[bufferBytes]byte) //nolint:errcheck // the pool holds nothing else
+	defer func() { _ = s.close() }() // read only: a failed close loses nothing
+	buffer := verifyPool.Get().(*[bufferBytes]byte)
 	defer verifyPool.Put(buffer)
 	for _, i := range indexes {
 		it := &v.p.items[i]
@@ -131,7 +131,7 @@ func (v *verifier) file(ctx context.Context, s *archiveStream, it *item, buffer 
 		}
 		n, err := c.Read(buffer)
 		v.meter.add(int64(n))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
