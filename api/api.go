@@ -38,8 +38,8 @@ func New(opts Options) http.Handler {
 	)
 	iam.Register(r, opts.Auth)
 	roma.Register(r, roma.Options{
-		Auth: opts.Auth, Jobs: opts.Jobs, Instances: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,
-		MaxUploadBytes: opts.MaxUploadBytes,
+		Auth: opts.Auth, Jobs: opts.Jobs, Instances: opts.Catalog, Submissions: opts.Catalog, Archives: opts.Catalog,
+		Staging: opts.Storage, ArchiveStore: opts.Storage, Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes,
 	})
 	native.Register(r, native.Options{Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog})
 

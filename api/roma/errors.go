@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"assetflow/api/middleware"
+	"assetflow/api/upload"
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
@@ -14,10 +15,12 @@ import (
 
 // Codes of the faults this package makes.
 const (
-	codeParameter = "roma.parameter" // Invalid
-	codeNoBody    = "roma.no_body"   // Invalid
-	codeBody      = "roma.body"      // Invalid
-	codeFileName  = "roma.file_name" // Invalid
+	codeParameter    = "roma.parameter"    // Invalid
+	codeNoBody       = "roma.no_body"      // Invalid
+	codeBody         = "roma.body"         // Invalid
+	codeArchive      = "roma.archive"      // NotFound
+	codeRange        = "roma.range"        // Invalid: outside the archive; header Content-Range is set
+	codePrecondition = "roma.precondition" // Invalid: a condition of the request does not hold
 )
 
 // The contract's documented error codes.
@@ -41,7 +44,10 @@ type answer struct {
 // answersByCode are the exact cases; what is not here goes by its kind.
 var answersByCode = map[string]answer{
 	codeNoBody:                      {http.StatusBadRequest, errNoBody},
-	codeFileName:                    {http.StatusBadRequest, errFileName},
+	upload.CodeNoBody:               {http.StatusBadRequest, errNoBody},
+	upload.CodeFileName:             {http.StatusBadRequest, errFileName},
+	codeRange:                       {http.StatusRequestedRangeNotSatisfiable, errParameter},
+	codePrecondition:                {http.StatusPreconditionFailed, errParameter},
 	jobs.CodeRunning:                {http.StatusForbidden, errRunning},
 	middleware.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, errURL},
 	middleware.CodeHeadersTooLarge:  {http.StatusRequestHeaderFieldsTooLarge, errParameter},
@@ -80,6 +86,9 @@ func WriteError(c *gin.Context, err error) {
 		body.ErrorMsg = "Incorrect IAM authentication information: " + f.Message
 	case f.Code == jobs.CodeRunning:
 		body.ErrorDetails = formatJobID(f.Details)
+	case f.Code == middleware.CodePending:
+		c.Header("Retry-After", f.Details)
+		body.ErrorDetails = ""
 	}
 	c.AbortWithStatusJSON(a.status, body)
 }

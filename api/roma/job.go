@@ -2,6 +2,8 @@ package roma
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math"
 	"time"
 
@@ -14,6 +16,8 @@ import (
 // jobTypes are the kinds of jobs this contract knows, and what it calls them.
 var jobTypes = map[catalog.JobKind]JobType{
 	catalog.AssetImport: ImportAsset,
+	catalog.AssetExport: ExportAsset,
+	catalog.AssetDelete: DeleteAsset,
 }
 
 var jobStatuses = map[catalog.JobState]JobStatus{
@@ -52,6 +56,14 @@ func (s *server) CheckAssetJobStatus(ctx context.Context, request CheckAssetJobS
 	if job.EndedAt != nil {
 		end := formatTime(*job.EndedAt)
 		answer.Body.EndTime = &end
+	}
+	if job.Kind == catalog.AssetExport && job.State == catalog.JobSucceeded {
+		var result catalog.ExportResult
+		if err := json.Unmarshal(job.Result, &result); err != nil {
+			return nil, fmt.Errorf("read the result of job %s: %w", job.ID, err)
+		}
+		archive := formatJobID(result.ArchiveID)
+		answer.Body.ArchiveID = &archive
 	}
 	return answer, nil
 }

@@ -1,6 +1,7 @@
 package roma_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -95,6 +96,23 @@ func TestJobStatus(t *testing.T) {
 		scenario("in capitals", d.prefix+"/jobs/"+strings.ToUpper(hex), http.StatusOK),
 	})
 
+	t.Run("other kinds", func(t *testing.T) {
+		archive := "01936b2e-7f00-7abc-8def-0123456789ff"
+		export, deletion := ended(catalog.JobSucceeded), ended(catalog.JobSucceeded)
+		export.Kind, deletion.Kind = catalog.AssetExport, catalog.AssetDelete
+		result, err := json.Marshal(catalog.ExportResult{ArchiveID: archive, FileName: "export.zip"})
+		require.NoError(t, err)
+		export.Result = result
+		done := answer("SUCCEEDED", "1", "[]", endTime)
+		show("an export", jobs.Job{Job: export, Progress: 1}, strings.Replace(done, `"importAsset"`,
+			fmt.Sprintf(`"exportAsset", "archive_id": %q`, strings.ReplaceAll(archive, "-", "")), 1))
+		show("a deletion", jobs.Job{Job: deletion, Progress: 1}, strings.Replace(done, "importAsset", "deleteAsset", 1))
+		running := row
+		running.Kind = catalog.AssetExport
+		show("an export under way", jobs.Job{Job: running, Progress: 0.5},
+			strings.Replace(answer("RUNNING", "0.5", "[]", ""), "importAsset", "exportAsset", 1))
+	})
+
 	t.Run("refusals", func(t *testing.T) {
 		otherInstance, err := d.catalog.CreateInstance(t.Context(), d.project.ID, "two")
 		require.NoError(t, err)
@@ -159,6 +177,6 @@ func TestOutsideTheDocument(t *testing.T) {
 		wrongMethod, largeHeaders, largeBody, id,
 		scenario("unknown path", http.MethodGet, "/v2/x", 404, "ROMA.1007"),
 		scenario("trailing slash", http.MethodPost, d.prefix+"/import/", 404, "ROMA.1007"),
-		scenario("an operation that does not work yet", http.MethodPost, d.prefix+"/delete", 404, "ROMA.1007"),
+		scenario("an operation that does not work yet", http.MethodPost, d.prefix+"/copy", 404, "ROMA.1007"),
 	})
 }

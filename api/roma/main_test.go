@@ -72,11 +72,16 @@ type fakeJobs struct {
 	getErr   error
 	started  []jobs.ImportSubmission
 	jobs     map[string]jobs.Job
+	rows     map[string]string // project by id: jobs that were written down, whether or not they started
+
+	exports, deletions []jobs.SelectionSubmission
+	checked            []catalog.JobKind // what CheckFree was asked
 }
 
-func (f *fakeJobs) CheckFree(context.Context, catalog.JobKind, string, string) error {
+func (f *fakeJobs) CheckFree(_ context.Context, kind catalog.JobKind, _, _ string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.checked = append(f.checked, kind)
 	if f.running != "" {
 		return fault.New(fault.Conflict, jobs.CodeRunning, "A job runs.").WithDetails(f.running)
 	}
@@ -96,6 +101,34 @@ func (f *fakeJobs) StartImport(_ context.Context, sub jobs.ImportSubmission) (jo
 	}
 	f.started = append(f.started, sub)
 	return jobs.Job{Job: catalog.Job{ID: sub.JobID}}, nil
+}
+
+func (f *fakeJobs) StartExport(_ context.Context, sub jobs.SelectionSubmission) (jobs.Job, error) {
+	return f.startSelection(&f.exports, sub)
+}
+
+func (f *fakeJobs) StartDeletion(_ context.Context, sub jobs.SelectionSubmission) (jobs.Job, error) {
+	return f.startSelection(&f.deletions, sub)
+}
+
+func (f *fakeJobs) startSelection(started *[]jobs.SelectionSubmission, sub jobs.SelectionSubmission) (jobs.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.startErr != nil {
+		return jobs.Job{}, f.startErr
+	}
+	*started = append(*started, sub)
+	return jobs.Job{Job: catalog.Job{ID: sub.JobID}}, nil
+}
+
+func (f *fakeJobs) ProjectOf(_ context.Context, jobID string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	project, ok := f.rows[jobID]
+	if !ok {
+		return "", fault.New(fault.NotFound, jobs.CodeNotFound, "The job does not exist.")
+	}
+	return project, nil
 }
 
 func (f *fakeJobs) Get(_ context.Context, projectID, jobID string) (jobs.Job, error) {
@@ -129,6 +162,8 @@ type deployment struct {
 	prefix    string // of the import path and the job path
 	maxUpload int64
 	staging   roma.Staging
+	archives  roma.Archives
+	archived  roma.ArchiveStore
 }
 
 type caller struct {
@@ -161,7 +196,7 @@ func newDeployment(t *testing.T) *deployment {
 	d.submitter = d.newCaller("sub", auth.RoleSubmit)
 	d.stranger = d.newCaller("stranger", "")
 
-	d.maxUpload, d.staging = maxUpload, store
+	d.maxUpload, d.staging, d.archives, d.archived = maxUpload, store, d.catalog, store
 	d.handler = d.newHandler(middleware.DefaultPace(10 * time.Second))
 	return d
 }
@@ -170,7 +205,8 @@ func (d *deployment) newHandler(pace middleware.Pace) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
 	engine := middleware.NewEngine(logger, middleware.NewForms(roma.WriteError))
 	roma.Register(engine, roma.Options{
-		Auth: d.auth, Jobs: d.jobs, Instances: d.catalog, Staging: d.staging, Logger: logger, MaxUploadBytes: d.maxUpload,
+		Auth: d.auth, Jobs: d.jobs, Instances: d.catalog, Submissions: d.catalog, Archives: d.archives, Staging: d.staging,
+		ArchiveStore: d.archived, Logger: logger, MaxUploadBytes: d.maxUpload,
 	})
 	return middleware.SlowClients(engine, pace)
 }
@@ -180,6 +216,10 @@ type awayStaging struct{}
 
 func (awayStaging) Stage(context.Context, string, io.Reader, int64) (storage.Staged, error) {
 	return storage.Staged{}, fault.New(fault.Unavailable, "storage.unavailable", "The store is away.").Wrap(errors.New("a secret of ours"))
+}
+
+func (awayStaging) OpenStaged(context.Context, string, int64) *storage.Object {
+	panic("nothing is staged")
 }
 
 func (awayStaging) DeleteStaged(context.Context, string) error { return nil }

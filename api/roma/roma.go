@@ -1,5 +1,5 @@
-// Package roma answers the asset management paths of ROMA Connect v2: importing an asset package and following its
-// job. openapi.yaml describes what works.
+// Package roma answers the asset management paths of ROMA Connect v2: importing an asset package, exporting assets to one
+// and downloading it, deleting assets, and following the jobs that do it. openapi.yaml describes what works.
 package roma
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.0 -config oapi-codegen.yaml openapi.yaml
@@ -7,12 +7,12 @@ package roma
 import (
 	"context"
 	_ "embed"
-	"io"
 	"log/slog"
 
 	"github.com/gin-gonic/gin"
 
 	"assetflow/api/middleware"
+	"assetflow/api/upload"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/fault"
@@ -30,6 +30,9 @@ func Document() []byte { return document }
 type Jobs interface {
 	CheckFree(ctx context.Context, kind catalog.JobKind, projectID, userID string) error
 	StartImport(ctx context.Context, sub jobs.ImportSubmission) (jobs.Job, error)
+	StartExport(ctx context.Context, sub jobs.SelectionSubmission) (jobs.Job, error)
+	StartDeletion(ctx context.Context, sub jobs.SelectionSubmission) (jobs.Job, error)
+	ProjectOf(ctx context.Context, jobID string) (string, error)
 	Get(ctx context.Context, projectID, jobID string) (jobs.Job, error)
 }
 
@@ -38,43 +41,68 @@ type Instances interface {
 	Instance(ctx context.Context, projectID, id string) (catalog.Instance, error)
 }
 
-// Staging is what this contract needs of *storage.Store.
+// Archives is what downloads need of *catalog.Catalog.
+type Archives interface {
+	Archive(ctx context.Context, projectID, instanceID, id string) (catalog.Archive, error)
+	RecordDelivery(ctx context.Context, archiveID string, from, to int64) (complete bool, err error)
+}
+
+// Staging is what imports need of *storage.Store.
 type Staging interface {
-	Stage(ctx context.Context, key string, r io.Reader, limit int64) (storage.Staged, error)
-	DeleteStaged(ctx context.Context, key string) error
+	upload.Staging
+	OpenStaged(ctx context.Context, key string, size int64) *storage.Object
+}
+
+// ArchiveStore is what downloads need of *storage.Store.
+type ArchiveStore interface {
+	OpenArchive(ctx context.Context, key string, size int64) *storage.Object
+	DeleteArchive(ctx context.Context, key string) error
 }
 
 // Options are what the handlers work with. All are required.
 type Options struct {
-	Auth      middleware.Auth
-	Jobs      Jobs
-	Instances Instances
-	Staging   Staging
-	Logger    *slog.Logger
+	Auth         middleware.Auth
+	Jobs         Jobs
+	Instances    Instances
+	Submissions  middleware.SubmissionStore
+	Archives     Archives
+	Staging      Staging
+	ArchiveStore ArchiveStore
+	Logger       *slog.Logger
 
 	MaxUploadBytes int64 // of one package, in bytes
 }
 
 // The routes, as gin knows them.
 const (
-	routeImport = "/v2/:project_id/instances/:instance_id/assets/import"
-	routeJob    = "/v2/:project_id/instances/:instance_id/assets/jobs/:job_id"
+	routeImport  = "/v2/:project_id/instances/:instance_id/assets/import"
+	routeExport  = "/v2/:project_id/instances/:instance_id/assets/export"
+	routeDelete  = "/v2/:project_id/instances/:instance_id/assets/delete"
+	routeJob     = "/v2/:project_id/instances/:instance_id/assets/jobs/:job_id"
+	routeArchive = "/v2/:project_id/instances/:instance_id/assets/archives/:archive_id"
 )
 
 // permissions says what an operation needs.
 var permissions = map[string]auth.Permission{
-	routeImport: auth.AssetsImport,
-	routeJob:    auth.JobsRead,
+	routeImport:  auth.AssetsImport,
+	routeExport:  auth.AssetsExport,
+	routeDelete:  auth.AssetsDelete,
+	routeJob:     auth.JobsRead,
+	routeArchive: auth.AssetsExport,
 }
 
-type server struct{ Options }
+type server struct {
+	Options
+	deliveries deliveries
+}
 
 // Register mounts the paths of this contract on r.
 func Register(r gin.IRouter, opts Options) {
-	s := &server{opts}
-	group := r.Group("", s.limitBody, middleware.Authenticate(s.Auth, WriteError), s.authorize, s.checkImport)
+	s := &server{Options: opts}
+	group := r.Group("", s.limitBody, middleware.Authenticate(s.Auth, WriteError), s.authorize,
+		s.checkSubmission, s.checkImport, s.checkSelection)
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
-		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { WriteError(c, bodyFault(err)) },
+		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { WriteError(c, requestFault(c, err)) },
 		HandlerErrorFunc:         WriteError,
 		ResponseErrorHandlerFunc: WriteError,
 	})
@@ -88,7 +116,7 @@ func Register(r gin.IRouter, opts Options) {
 func (s *server) limitBody(c *gin.Context) {
 	if c.FullPath() == routeImport {
 		// Its declared length is looked at later: first comes who is calling.
-		middleware.CapBody(c.Request, s.maxBody())
+		middleware.CapBody(c.Request, s.receiver().MaxBody())
 		return
 	}
 	middleware.LimitBody(middleware.MaxJSONBytes, WriteError)(c)

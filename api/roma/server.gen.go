@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"time"
@@ -40,12 +41,18 @@ func (e JobStatus) Valid() bool {
 
 // Defines values for JobType.
 const (
+	DeleteAsset JobType = "deleteAsset"
+	ExportAsset JobType = "exportAsset"
 	ImportAsset JobType = "importAsset"
 )
 
 // Valid indicates whether the value is a known member of the JobType enum.
 func (e JobType) Valid() bool {
 	switch e {
+	case DeleteAsset:
+		return true
+	case ExportAsset:
+		return true
 	case ImportAsset:
 		return true
 	default:
@@ -107,6 +114,12 @@ func (e ImportAssetParamsDatasourceOverwrite) Valid() bool {
 	}
 }
 
+// DeleteSelection At least 1 and at most 100 assets together. One that is named twice counts once.
+type DeleteSelection struct {
+	Apps  []Selected `json:"apps"`
+	Tasks []Selected `json:"tasks"`
+}
+
 // Error defines model for Error.
 type Error struct {
 	ErrorCode    string `json:"error_code"`
@@ -115,8 +128,16 @@ type Error struct {
 	RequestID    string `json:"request_id"`
 }
 
+// ExportSelection At least 1 and at most 100 assets together. One that is named twice counts once.
+type ExportSelection struct {
+	Apps  []Selected  `json:"apps"`
+	Tasks *[]Selected `json:"tasks,omitempty"`
+}
+
 // Job defines model for Job.
 type Job struct {
+	// ArchiveID Only on a finished export.
+	ArchiveID *string   `json:"archive_id,omitempty"`
 	BeginTime time.Time `json:"begin_time"`
 
 	// EndTime Absent while the job runs.
@@ -153,6 +174,15 @@ type Reason struct {
 // ReasonResourceType defines model for Reason.ResourceType.
 type ReasonResourceType string
 
+// Selected defines model for Selected.
+type Selected struct {
+	// ID The asset's id.
+	ID string `json:"id"`
+}
+
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // InstanceID defines model for InstanceId.
 type InstanceID = string
 
@@ -171,8 +201,28 @@ type Forbidden = Error
 // NotFound defines model for NotFound.
 type NotFound = Error
 
+// Pending defines model for Pending.
+type Pending = Error
+
+// Started defines model for Started.
+type Started = JobStarted
+
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Error
+
+// DeleteAssetParams defines parameters for DeleteAsset.
+type DeleteAssetParams struct {
+	// IdempotencyKey Names this request among the user's: 1 to 255 visible ASCII characters. Another request under the same key within
+	// 24 hours is refused.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ExportAssetParams defines parameters for ExportAsset.
+type ExportAssetParams struct {
+	// IdempotencyKey Names this request among the user's: 1 to 255 visible ASCII characters. Another request under the same key within
+	// 24 hours is refused.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
 
 // ImportAssetMultipartBody defines parameters for ImportAsset.
 type ImportAssetMultipartBody struct {
@@ -192,6 +242,10 @@ type ImportAssetParams struct {
 
 	// DatasourceOverwrite Whether an imported data source replaces the existing one of the same name.
 	DatasourceOverwrite *ImportAssetParamsDatasourceOverwrite `form:"datasource_overwrite,omitempty" json:"datasource_overwrite,omitempty"`
+
+	// IdempotencyKey Names this request among the user's: 1 to 255 visible ASCII characters. Another request under the same key within
+	// 24 hours is refused.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ImportAssetParamsType defines parameters for ImportAsset.
@@ -200,11 +254,29 @@ type ImportAssetParamsType string
 // ImportAssetParamsDatasourceOverwrite defines parameters for ImportAsset.
 type ImportAssetParamsDatasourceOverwrite string
 
+// DeleteAssetJSONRequestBody defines body for DeleteAsset for application/json ContentType.
+type DeleteAssetJSONRequestBody = DeleteSelection
+
+// ExportAssetJSONRequestBody defines body for ExportAsset for application/json ContentType.
+type ExportAssetJSONRequestBody = ExportSelection
+
 // ImportAssetMultipartRequestBody defines body for ImportAsset for multipart/form-data ContentType.
 type ImportAssetMultipartRequestBody ImportAssetMultipartBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// DownloadAssetArchive The package that an export has made, once
+	// (GET /v2/{project_id}/instances/{instance_id}/assets/archives/{archive_id})
+	DownloadAssetArchive(c *gin.Context, projectID ProjectID, instanceID InstanceID, archiveID string)
+	// HeadAssetArchive Size and digest of an archive, which stays
+	// (HEAD /v2/{project_id}/instances/{instance_id}/assets/archives/{archive_id})
+	HeadAssetArchive(c *gin.Context, projectID ProjectID, instanceID InstanceID, archiveID string)
+	// DeleteAsset Delete assets
+	// (POST /v2/{project_id}/instances/{instance_id}/assets/delete)
+	DeleteAsset(c *gin.Context, projectID ProjectID, instanceID InstanceID, params DeleteAssetParams)
+	// ExportAsset Export assets as a package
+	// (POST /v2/{project_id}/instances/{instance_id}/assets/export)
+	ExportAsset(c *gin.Context, projectID ProjectID, instanceID InstanceID, params ExportAssetParams)
 	// ImportAsset Import an asset package
 	// (POST /v2/{project_id}/instances/{instance_id}/assets/import)
 	ImportAsset(c *gin.Context, projectID ProjectID, instanceID InstanceID, params ImportAssetParams)
@@ -221,6 +293,208 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// DownloadAssetArchive operation middleware
+func (siw *ServerInterfaceWrapper) DownloadAssetArchive(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "instance_id" -------------
+	var instanceID InstanceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "instance_id", c.Param("instance_id"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instance_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "archive_id" -------------
+	var archiveID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "archive_id", c.Param("archive_id"), &archiveID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter archive_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DownloadAssetArchive(c, projectID, instanceID, archiveID)
+}
+
+// HeadAssetArchive operation middleware
+func (siw *ServerInterfaceWrapper) HeadAssetArchive(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "instance_id" -------------
+	var instanceID InstanceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "instance_id", c.Param("instance_id"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instance_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "archive_id" -------------
+	var archiveID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "archive_id", c.Param("archive_id"), &archiveID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter archive_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.HeadAssetArchive(c, projectID, instanceID, archiveID)
+}
+
+// DeleteAsset operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAsset(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "instance_id" -------------
+	var instanceID InstanceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "instance_id", c.Param("instance_id"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instance_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteAssetParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteAsset(c, projectID, instanceID, params)
+}
+
+// ExportAsset operation middleware
+func (siw *ServerInterfaceWrapper) ExportAsset(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "instance_id" -------------
+	var instanceID InstanceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "instance_id", c.Param("instance_id"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instance_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExportAssetParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExportAsset(c, projectID, instanceID, params)
+}
 
 // ImportAsset operation middleware
 func (siw *ServerInterfaceWrapper) ImportAsset(c *gin.Context) {
@@ -271,6 +545,27 @@ func (siw *ServerInterfaceWrapper) ImportAsset(c *gin.Context) {
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter datasource_overwrite: %w", err), http.StatusBadRequest)
 		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
 	}
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -354,6 +649,10 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	}
 
 	router.POST(options.BaseURL+"/v2/:project_id/instances/:instance_id/assets/import", wrapper.ImportAsset)
+	router.POST(options.BaseURL+"/v2/:project_id/instances/:instance_id/assets/export", wrapper.ExportAsset)
+	router.POST(options.BaseURL+"/v2/:project_id/instances/:instance_id/assets/delete", wrapper.DeleteAsset)
+	router.GET(options.BaseURL+"/v2/:project_id/instances/:instance_id/assets/archives/:archive_id", wrapper.DownloadAssetArchive)
+	router.HEAD(options.BaseURL+"/v2/:project_id/instances/:instance_id/assets/archives/:archive_id", wrapper.HeadAssetArchive)
 	router.GET(options.BaseURL+"/v2/:project_id/instances/:instance_id/assets/jobs/:job_id", wrapper.CheckAssetJobStatus)
 }
 
@@ -393,6 +692,26 @@ type NotFoundJSONResponse struct {
 	Headers NotFoundResponseHeaders
 }
 
+type PendingResponseHeaders struct {
+	RetryAfter *int
+	XRequestID string
+}
+type PendingJSONResponse struct {
+	Body Error
+
+	Headers PendingResponseHeaders
+}
+
+type StartedResponseHeaders struct {
+	IdempotencyReplayed *string
+	XRequestID          string
+}
+type StartedJSONResponse struct {
+	Body JobStarted
+
+	Headers StartedResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	XRequestID string
 }
@@ -400,6 +719,654 @@ type UnauthorizedJSONResponse struct {
 	Body Error
 
 	Headers UnauthorizedResponseHeaders
+}
+
+type DownloadAssetArchiveRequestObject struct {
+	ProjectID  ProjectID  `json:"project_id"`
+	InstanceID InstanceID `json:"instance_id"`
+	ArchiveID  string     `json:"archive_id"`
+}
+
+type DownloadAssetArchiveResponseObject interface {
+	VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error
+}
+
+type DownloadAssetArchive200ResponseHeaders struct {
+	AcceptRanges       string
+	ContentDisposition string
+	ContentLength      int64
+	ETag               string
+	LastModified       string
+	XRequestID         string
+}
+
+type DownloadAssetArchive200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	Headers       DownloadAssetArchive200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DownloadAssetArchive200ApplicationOctetStreamResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Length", fmt.Sprint(response.Headers.ContentLength))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Last-Modified", fmt.Sprint(response.Headers.LastModified))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DownloadAssetArchive206ResponseHeaders struct {
+	AcceptRanges       string
+	ContentDisposition string
+	ContentLength      int64
+	ContentRange       string
+	ETag               string
+	LastModified       string
+	XRequestID         string
+}
+
+type DownloadAssetArchive206ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	Headers       DownloadAssetArchive206ResponseHeaders
+	ContentLength int64
+}
+
+func (response DownloadAssetArchive206ApplicationOctetStreamResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Length", fmt.Sprint(response.Headers.ContentLength))
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Last-Modified", fmt.Sprint(response.Headers.LastModified))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DownloadAssetArchive304ResponseHeaders struct {
+	XRequestID string
+}
+
+type DownloadAssetArchive304Response struct {
+	Headers DownloadAssetArchive304ResponseHeaders
+}
+
+func (response DownloadAssetArchive304Response) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(304)
+	return nil
+}
+
+type DownloadAssetArchive401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DownloadAssetArchive401JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadAssetArchive403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DownloadAssetArchive403JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadAssetArchive404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DownloadAssetArchive404JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadAssetArchive412ResponseHeaders struct {
+	XRequestID string
+}
+
+type DownloadAssetArchive412JSONResponse struct {
+	Body    Error
+	Headers DownloadAssetArchive412ResponseHeaders
+}
+
+func (response DownloadAssetArchive412JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadAssetArchive416ResponseHeaders struct {
+	ContentRange string
+	XRequestID   string
+}
+
+type DownloadAssetArchive416JSONResponse struct {
+	Body    Error
+	Headers DownloadAssetArchive416ResponseHeaders
+}
+
+func (response DownloadAssetArchive416JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(416)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadAssetArchive500JSONResponse struct{ FailureJSONResponse }
+
+func (response DownloadAssetArchive500JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadAssetArchive503ResponseHeaders struct {
+	XRequestID string
+}
+
+type DownloadAssetArchive503JSONResponse struct {
+	Body    Error
+	Headers DownloadAssetArchive503ResponseHeaders
+}
+
+func (response DownloadAssetArchive503JSONResponse) VisitDownloadAssetArchiveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HeadAssetArchiveRequestObject struct {
+	ProjectID  ProjectID  `json:"project_id"`
+	InstanceID InstanceID `json:"instance_id"`
+	ArchiveID  string     `json:"archive_id"`
+}
+
+type HeadAssetArchiveResponseObject interface {
+	VisitHeadAssetArchiveResponse(w http.ResponseWriter) error
+}
+
+type HeadAssetArchive200ResponseHeaders struct {
+	AcceptRanges       string
+	ContentDisposition string
+	ContentLength      int64
+	ETag               string
+	LastModified       string
+	XRequestID         string
+}
+
+type HeadAssetArchive200Response struct {
+	Headers HeadAssetArchive200ResponseHeaders
+}
+
+func (response HeadAssetArchive200Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Length", fmt.Sprint(response.Headers.ContentLength))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("Last-Modified", fmt.Sprint(response.Headers.LastModified))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	return nil
+}
+
+type HeadAssetArchive304Response struct {
+}
+
+func (response HeadAssetArchive304Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type HeadAssetArchive401Response struct {
+}
+
+func (response HeadAssetArchive401Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(401)
+	return nil
+}
+
+type HeadAssetArchive403Response struct {
+}
+
+func (response HeadAssetArchive403Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(403)
+	return nil
+}
+
+type HeadAssetArchive404Response struct {
+}
+
+func (response HeadAssetArchive404Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(404)
+	return nil
+}
+
+type HeadAssetArchive412Response struct {
+}
+
+func (response HeadAssetArchive412Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(412)
+	return nil
+}
+
+type HeadAssetArchive500Response struct {
+}
+
+func (response HeadAssetArchive500Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(500)
+	return nil
+}
+
+type HeadAssetArchive503Response struct {
+}
+
+func (response HeadAssetArchive503Response) VisitHeadAssetArchiveResponse(w http.ResponseWriter) error {
+	w.WriteHeader(503)
+	return nil
+}
+
+type DeleteAssetRequestObject struct {
+	ProjectID  ProjectID  `json:"project_id"`
+	InstanceID InstanceID `json:"instance_id"`
+	Params     DeleteAssetParams
+	Body       *DeleteAssetJSONRequestBody
+}
+
+type DeleteAssetResponseObject interface {
+	VisitDeleteAssetResponse(w http.ResponseWriter) error
+}
+
+type DeleteAsset200JSONResponse struct{ StartedJSONResponse }
+
+func (response DeleteAsset200JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteAsset400JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteAsset401JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteAsset403JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteAsset404JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset409JSONResponse struct{ PendingJSONResponse }
+
+func (response DeleteAsset409JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset413ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteAsset413JSONResponse struct {
+	Body    Error
+	Headers DeleteAsset413ResponseHeaders
+}
+
+func (response DeleteAsset413JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset500JSONResponse struct{ FailureJSONResponse }
+
+func (response DeleteAsset500JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAsset503ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteAsset503JSONResponse struct {
+	Body    Error
+	Headers DeleteAsset503ResponseHeaders
+}
+
+func (response DeleteAsset503JSONResponse) VisitDeleteAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAssetRequestObject struct {
+	ProjectID  ProjectID  `json:"project_id"`
+	InstanceID InstanceID `json:"instance_id"`
+	Params     ExportAssetParams
+	Body       *ExportAssetJSONRequestBody
+}
+
+type ExportAssetResponseObject interface {
+	VisitExportAssetResponse(w http.ResponseWriter) error
+}
+
+type ExportAsset200JSONResponse struct{ StartedJSONResponse }
+
+func (response ExportAsset200JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ExportAsset400JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ExportAsset401JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ExportAsset403JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ExportAsset404JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset409JSONResponse struct{ PendingJSONResponse }
+
+func (response ExportAsset409JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset413ResponseHeaders struct {
+	XRequestID string
+}
+
+type ExportAsset413JSONResponse struct {
+	Body    Error
+	Headers ExportAsset413ResponseHeaders
+}
+
+func (response ExportAsset413JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset500JSONResponse struct{ FailureJSONResponse }
+
+func (response ExportAsset500JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportAsset503ResponseHeaders struct {
+	XRequestID string
+}
+
+type ExportAsset503JSONResponse struct {
+	Body    Error
+	Headers ExportAsset503ResponseHeaders
+}
+
+func (response ExportAsset503JSONResponse) VisitExportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ImportAssetRequestObject struct {
@@ -413,14 +1380,7 @@ type ImportAssetResponseObject interface {
 	VisitImportAssetResponse(w http.ResponseWriter) error
 }
 
-type ImportAsset200ResponseHeaders struct {
-	XRequestID string
-}
-
-type ImportAsset200JSONResponse struct {
-	Body    JobStarted
-	Headers ImportAsset200ResponseHeaders
-}
+type ImportAsset200JSONResponse struct{ StartedJSONResponse }
 
 func (response ImportAsset200JSONResponse) VisitImportAssetResponse(w http.ResponseWriter) error {
 
@@ -429,6 +1389,9 @@ func (response ImportAsset200JSONResponse) VisitImportAssetResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -491,6 +1454,24 @@ func (response ImportAsset404JSONResponse) VisitImportAssetResponse(w http.Respo
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportAsset409JSONResponse struct{ PendingJSONResponse }
+
+func (response ImportAsset409JSONResponse) VisitImportAssetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -670,6 +1651,18 @@ func (response CheckAssetJobStatus503JSONResponse) VisitCheckAssetJobStatusRespo
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// DownloadAssetArchive The package that an export has made, once
+	// (GET /v2/{project_id}/instances/{instance_id}/assets/archives/{archive_id})
+	DownloadAssetArchive(ctx context.Context, request DownloadAssetArchiveRequestObject) (DownloadAssetArchiveResponseObject, error)
+	// HeadAssetArchive Size and digest of an archive, which stays
+	// (HEAD /v2/{project_id}/instances/{instance_id}/assets/archives/{archive_id})
+	HeadAssetArchive(ctx context.Context, request HeadAssetArchiveRequestObject) (HeadAssetArchiveResponseObject, error)
+	// DeleteAsset Delete assets
+	// (POST /v2/{project_id}/instances/{instance_id}/assets/delete)
+	DeleteAsset(ctx context.Context, request DeleteAssetRequestObject) (DeleteAssetResponseObject, error)
+	// ExportAsset Export assets as a package
+	// (POST /v2/{project_id}/instances/{instance_id}/assets/export)
+	ExportAsset(ctx context.Context, request ExportAssetRequestObject) (ExportAssetResponseObject, error)
 	// ImportAsset Import an asset package
 	// (POST /v2/{project_id}/instances/{instance_id}/assets/import)
 	ImportAsset(ctx context.Context, request ImportAssetRequestObject) (ImportAssetResponseObject, error)
@@ -733,6 +1726,132 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictGinServerOptions
+}
+
+// DownloadAssetArchive operation middleware
+func (sh *strictHandler) DownloadAssetArchive(ctx *gin.Context, projectID ProjectID, instanceID InstanceID, archiveID string) {
+	var request DownloadAssetArchiveRequestObject
+
+	request.ProjectID = projectID
+	request.InstanceID = instanceID
+	request.ArchiveID = archiveID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadAssetArchive(ctx, request.(DownloadAssetArchiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadAssetArchive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DownloadAssetArchiveResponseObject); ok {
+		if err := validResponse.VisitDownloadAssetArchiveResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HeadAssetArchive operation middleware
+func (sh *strictHandler) HeadAssetArchive(ctx *gin.Context, projectID ProjectID, instanceID InstanceID, archiveID string) {
+	var request HeadAssetArchiveRequestObject
+
+	request.ProjectID = projectID
+	request.InstanceID = instanceID
+	request.ArchiveID = archiveID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HeadAssetArchive(ctx, request.(HeadAssetArchiveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HeadAssetArchive")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(HeadAssetArchiveResponseObject); ok {
+		if err := validResponse.VisitHeadAssetArchiveResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteAsset operation middleware
+func (sh *strictHandler) DeleteAsset(ctx *gin.Context, projectID ProjectID, instanceID InstanceID, params DeleteAssetParams) {
+	var request DeleteAssetRequestObject
+
+	request.ProjectID = projectID
+	request.InstanceID = instanceID
+	request.Params = params
+
+	var body DeleteAssetJSONRequestBody
+	if err := ctx.ShouldBindJSON(&body); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAsset(ctx, request.(DeleteAssetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAsset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteAssetResponseObject); ok {
+		if err := validResponse.VisitDeleteAssetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ExportAsset operation middleware
+func (sh *strictHandler) ExportAsset(ctx *gin.Context, projectID ProjectID, instanceID InstanceID, params ExportAssetParams) {
+	var request ExportAssetRequestObject
+
+	request.ProjectID = projectID
+	request.InstanceID = instanceID
+	request.Params = params
+
+	var body ExportAssetJSONRequestBody
+	if err := ctx.ShouldBindJSON(&body); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportAsset(ctx, request.(ExportAssetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportAsset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ExportAssetResponseObject); ok {
+		if err := validResponse.VisitExportAssetResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ImportAsset operation middleware
