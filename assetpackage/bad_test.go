@@ -161,6 +161,9 @@ func TestManyProblemsAreCollectedAndCounted(t *testing.T) {
 	require.ErrorAs(t, err, &bad)
 	require.Equal(t, 30, bad.Total)
 	require.Contains(t, err.Error(), "29 more problems")
+
+	_, err = assetpackage.DecodeManifest([]byte(packagetest.ManifestOf(broken...)))
+	require.Len(t, problemsOf(t, err), assetpackage.MaxProblems)
 }
 
 func TestVerifyReportsEveryBadFile(t *testing.T) {

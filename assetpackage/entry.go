@@ -187,7 +187,9 @@ func (e *entry) flaw(limits Limits) (code, message string) {
 	switch {
 	case e.flags&(flagEncrypted|flagStrongEncryption|flagMaskedHeaders) != 0:
 		return CodeEncrypted, fmt.Sprintf("%s is encrypted. Make the archive without a password.", name)
-	case e.method != methodStore && e.method != methodDeflate || e.flags&flagPatched != 0:
+	case e.flags&flagPatched != 0:
+		return CodeUnknownCompression, fmt.Sprintf("%s holds a patch instead of its content. Make the archive with the methods store or deflate only.", name)
+	case e.method != methodStore && e.method != methodDeflate:
 		return CodeUnknownCompression, fmt.Sprintf("%s is compressed with %s. Make the archive with the methods store or deflate only.", name, methodText(e.method))
 	case e.method == methodStore && e.compressed != e.size:
 		return CodeBadArchive, fmt.Sprintf("%s is stored uncompressed, but the archive gives two sizes for it: %d and %d bytes.", name, e.compressed, e.size)

@@ -274,6 +274,9 @@ func badEntries() []Case {
 		archive("unknown compression", assetpackage.CodeUnknownCompression, "zstd", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Method: 93})
 		}),
+		archive("patched data", assetpackage.CodeUnknownCompression, "store or deflate", func() Archive {
+			return with(Entry{Name: "b.txt", Data: hello, Flags: 1 << 5})
+		}),
 		archive("stored in two sizes", assetpackage.CodeBadArchive, "two sizes", func() Archive {
 			return with(Entry{Name: "b.txt", Data: hello, Size: 6})
 		}),
