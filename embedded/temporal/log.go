@@ -16,7 +16,7 @@ import (
 // logAdapter lets the server log to slog.
 type logAdapter struct {
 	logger *slog.Logger
-	level  slog.Leveler
+	level  slog.Level
 	*logState
 }
 
@@ -33,7 +33,11 @@ var _ interface {
 	log.WithLogger
 } = (*logAdapter)(nil)
 
-func newLogAdapter(logger *slog.Logger, level slog.Leveler) *logAdapter {
+func newLogAdapter(logger *slog.Logger, verbose bool) *logAdapter {
+	level := slog.LevelWarn
+	if verbose {
+		level = slog.LevelDebug
+	}
 	return &logAdapter{
 		logger:   logger.With("component", "temporal"),
 		level:    level,
@@ -85,7 +89,7 @@ func (a *logAdapter) log(level slog.Level, msg string, tags []tag.Tag) {
 		level = slog.LevelDebug
 	}
 	ctx := context.Background()
-	if level < a.level.Level() || !a.logger.Enabled(ctx, level) {
+	if level < a.level || !a.logger.Enabled(ctx, level) {
 		return
 	}
 	a.logger.LogAttrs(ctx, level, msg, attributes(tags)...)

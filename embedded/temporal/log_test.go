@@ -11,23 +11,31 @@ import (
 
 func TestLogAdapter(t *testing.T) {
 	t.Parallel()
-	newAdapter := func() (*logAdapter, *bytes.Buffer) {
+	newAdapter := func(verbose bool) (*logAdapter, *bytes.Buffer) {
 		var out bytes.Buffer
 		logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo}))
-		return newLogAdapter(logger, slog.LevelWarn), &out
+		return newLogAdapter(logger, verbose), &out
 	}
 
 	t.Run("level and tags", func(t *testing.T) {
 		t.Parallel()
-		a, out := newAdapter()
+		a, out := newAdapter(false)
 		a.Info("quiet")
 		a.With(tag.NewStringTag("service", "history")).Warn("loud", tag.NewInt("shard", 1))
 		require.NotContains(t, out.String(), "quiet")
 		require.Contains(t, out.String(), "level=WARN msg=loud component=temporal service=history shard=1")
 	})
+	t.Run("verbose, as far as the logger wants it", func(t *testing.T) {
+		t.Parallel()
+		a, out := newAdapter(true)
+		a.Debug("too much")
+		a.Info("quiet")
+		require.NotContains(t, out.String(), "too much")
+		require.Contains(t, out.String(), "quiet")
+	})
 	t.Run("nothing once it stops", func(t *testing.T) {
 		t.Parallel()
-		a, out := newAdapter()
+		a, out := newAdapter(false)
 		with := a.With(tag.NewStringTag("service", "history"))
 		a.stopping.Store(true)
 		with.Error("shutting down")
@@ -35,7 +43,7 @@ func TestLogAdapter(t *testing.T) {
 	})
 	t.Run("fatal ends the goroutine, not the process", func(t *testing.T) {
 		t.Parallel()
-		a, out := newAdapter()
+		a, out := newAdapter(false)
 		ended := make(chan bool, 1)
 		go func() {
 			returned := false

@@ -8,13 +8,11 @@ import (
 	"maps"
 	"slices"
 
-	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	persistencespb "go.temporal.io/server/api/persistence/v1"
 	"go.temporal.io/server/common/config"
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/metrics"
-	"go.temporal.io/server/common/persistence/serialization"
 	persistencesql "go.temporal.io/server/common/persistence/sql"
 	"go.temporal.io/server/common/persistence/sql/sqlplugin"
 	"go.temporal.io/server/common/resolver"
@@ -52,13 +50,11 @@ func ensureNamespace(ctx context.Context, store *config.SQL, opts Options) (err 
 }
 
 func updateNamespace(ctx context.Context, db sqlplugin.DB, row sqlplugin.NamespaceRow, opts Options) error {
-	encoding, err := enumspb.EncodingTypeFromString(row.DataEncoding)
-	if err != nil {
-		return fmt.Errorf("read the namespace: %w", err)
+	if row.DataEncoding != enumspb.ENCODING_TYPE_PROTO3.String() { // the only one the server writes
+		return fmt.Errorf("read the namespace: unknown encoding %q", row.DataEncoding)
 	}
-	serializer := serialization.NewSerializer()
-	detail, err := serializer.NamespaceDetailFromBlob(&commonpb.DataBlob{Data: row.Data, EncodingType: encoding})
-	if err != nil {
+	detail := new(persistencespb.NamespaceDetail)
+	if err := proto.Unmarshal(row.Data, detail); err != nil {
 		return fmt.Errorf("read the namespace: %w", err)
 	}
 	before := proto.Clone(detail)
@@ -68,11 +64,10 @@ func updateNamespace(ctx context.Context, db sqlplugin.DB, row sqlplugin.Namespa
 	if proto.Equal(before, detail) {
 		return nil
 	}
-	blob, err := serializer.NamespaceDetailToBlob(detail)
-	if err != nil {
+	var err error
+	if row.Data, err = proto.Marshal(detail); err != nil {
 		return fmt.Errorf("write the namespace: %w", err)
 	}
-	row.Data, row.DataEncoding = blob.GetData(), blob.GetEncodingType().String()
 	if _, err := db.UpdateNamespace(ctx, &row); err != nil {
 		return fmt.Errorf("write the namespace: %w", err)
 	}

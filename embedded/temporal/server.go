@@ -52,10 +52,10 @@ type Options struct {
 	// SearchAttributes are the namespace's custom search attributes, all of type Keyword, at most 10. Those that an
 	// existing namespace lacks are added; none is ever removed.
 	SearchAttributes []string
-	// Logger receives what the server logs at LogLevel and above; slog.Default() when nil.
+	// Logger receives the server's warnings and errors; slog.Default() when nil.
 	Logger *slog.Logger
-	// LogLevel is slog.LevelWarn when nil. The server says a lot below that.
-	LogLevel slog.Leveler
+	// Verbose lets the Logger also have what is below a warning. It is a lot.
+	Verbose bool
 }
 
 // Server is a running Temporal server. Its methods may be called at the same time.
@@ -92,7 +92,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, fmt.Errorf("prepare the temporal namespace %q: %w", opts.Namespace, err)
 	}
 
-	s := &Server{addr: addr.String(), store: store, log: newLogAdapter(opts.Logger, opts.LogLevel)}
+	s := &Server{addr: addr.String(), store: store, log: newLogAdapter(opts.Logger, opts.Verbose)}
 	s.server, err = s.run(
 		temporal.WithConfig(cfg),
 		temporal.ForServices(temporal.DefaultServices),
@@ -181,9 +181,6 @@ func withDefaults(opts Options) Options {
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
-	}
-	if opts.LogLevel == nil {
-		opts.LogLevel = slog.LevelWarn
 	}
 	return opts
 }
