@@ -41,7 +41,9 @@ func New(opts Options) http.Handler {
 		Auth: opts.Auth, Jobs: opts.Jobs, Instances: opts.Catalog, Submissions: opts.Catalog, Archives: opts.Catalog,
 		Staging: opts.Storage, ArchiveStore: opts.Storage, Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes,
 	})
-	native.Register(r, native.Options{Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog})
+	native.Register(r, native.Options{
+		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, TrashLifetime: opts.TrashLifetime,
+	})
 
 	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))
 }

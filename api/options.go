@@ -31,6 +31,8 @@ type Options struct {
 	// as long as it likes.
 	StallTimeout time.Duration
 
+	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
+
 	Region  string // the region's name, shown in the index of /openapi
 	Version string // the program's version, shown in the index of /openapi
 

@@ -50,24 +50,8 @@ func (s *server) GetAsset(ctx context.Context, request GetAssetRequestObject) (G
 	if err != nil {
 		return nil, err
 	}
-	head := formatAsset(a.Asset)
-	detail := AssetDetail{
-		ID: head.ID, ProjectID: head.ProjectID, InstanceID: head.InstanceID, Kind: head.Kind, Name: head.Name,
-		Description: head.Description, VersionNumber: head.VersionNumber, VersionLabel: head.VersionLabel,
-		Digest: head.Digest, UpdatedBy: head.UpdatedBy, JobID: head.JobID, CreatedAt: head.CreatedAt, UpdatedAt: head.UpdatedAt,
-		SourceID: a.SourceID, Definition: object(a.Definition),
-		Applications: make([]AssetReference, len(a.Applications)),
-		DataSources:  formatDataSources(a.DataSources),
-		Files:        make([]File, len(a.Files)),
-	}
-	for i, r := range a.Applications {
-		detail.Applications[i] = AssetReference{ID: r.ID, Name: r.Name}
-	}
-	for i, f := range a.Files {
-		detail.Files[i] = File{Path: f.Path, Sha256: f.SHA256, Size: f.Size}
-	}
 	return GetAsset200JSONResponse{
-		Headers: GetAsset200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: detail,
+		Headers: GetAsset200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: formatDetail(a),
 	}, nil
 }
 
@@ -93,6 +77,26 @@ func formatAsset(a catalog.Asset) Asset {
 		Description: a.Description, VersionNumber: a.VersionNumber, VersionLabel: a.VersionLabel, Digest: a.Digest,
 		UpdatedBy: a.UpdatedBy, JobID: a.JobID, CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(),
 	}
+}
+
+func formatDetail(a catalog.AssetDetail) AssetDetail {
+	head := formatAsset(a.Asset)
+	detail := AssetDetail{
+		ID: head.ID, ProjectID: head.ProjectID, InstanceID: head.InstanceID, Kind: head.Kind, Name: head.Name,
+		Description: head.Description, VersionNumber: head.VersionNumber, VersionLabel: head.VersionLabel,
+		Digest: head.Digest, UpdatedBy: head.UpdatedBy, JobID: head.JobID, CreatedAt: head.CreatedAt, UpdatedAt: head.UpdatedAt,
+		SourceID: a.SourceID, Definition: object(a.Definition),
+		Applications: make([]AssetReference, len(a.Applications)),
+		DataSources:  formatDataSources(a.DataSources),
+		Files:        make([]File, len(a.Files)),
+	}
+	for i, r := range a.Applications {
+		detail.Applications[i] = AssetReference{ID: r.ID, Name: r.Name}
+	}
+	for i, f := range a.Files {
+		detail.Files[i] = File{Path: f.Path, Sha256: f.SHA256, Size: f.Size}
+	}
+	return detail
 }
 
 func formatDataSources(sources []catalog.DataSource) []DataSource {

@@ -87,6 +87,7 @@ type deployment struct {
 	submitterToken    string
 	strangerToken     string
 	otherProjectToken string // the administrator's, for the other project
+	lifetime          time.Duration
 }
 
 const password = "correct horse battery"
@@ -125,10 +126,14 @@ func newDeployment(t *testing.T) *deployment {
 	require.NoError(t, d.auth.GrantRole(ctx, d.admin.ID, d.other.ID, "Admin"))
 	d.otherProjectToken = token(auth.PasswordLogin{User: "admin", ProjectID: d.other.ID})
 
-	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(native.WriteError))
-	native.Register(engine, native.Options{Auth: d.auth, Jobs: d.jobs, Catalog: d.catalog})
-	d.handler = middleware.SlowClients(engine, middleware.DefaultPace(10*time.Second))
+	d.handler = d.newHandler()
 	return d
+}
+
+func (d *deployment) newHandler() http.Handler {
+	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(native.WriteError))
+	native.Register(engine, native.Options{Auth: d.auth, Jobs: d.jobs, Catalog: d.catalog, TrashLifetime: d.lifetime})
+	return middleware.SlowClients(engine, middleware.DefaultPace(10*time.Second))
 }
 
 // addJob inserts a job at a minute of an hour.
@@ -165,6 +170,18 @@ func (d *deployment) importAssets(names ...string) catalog.ImportResult {
 	result, err := d.catalog.CommitImport(ctx, imp)
 	require.NoError(d.t, err)
 	return result
+}
+
+// mergeApplication gives an application without files a new version.
+func (d *deployment) mergeApplication(name, description string) catalog.ImportedAsset {
+	d.t.Helper()
+	job := d.addJob(d.project.ID, d.instance.ID, d.admin.ID, 1)
+	result, err := d.catalog.CommitImport(d.t.Context(), catalog.Import{
+		JobID: job.ID, ProjectID: d.project.ID, InstanceID: d.instance.ID, UserID: d.admin.ID, Mode: catalog.Merge,
+		Applications: []catalog.ImportAsset{{Name: name, Description: description}},
+	})
+	require.NoError(d.t, err)
+	return result.Assets[0]
 }
 
 func (d *deployment) run(scenarios ...apitest.Scenario) {

@@ -1,5 +1,5 @@
-// Package native answers Assetflow's own API, /api/v1: assets and data sources of an instance, and jobs of every kind.
-// openapi.yaml describes it.
+// Package native answers Assetflow's own API, /api/v1: assets, their versions, the trash and the data sources of an
+// instance, jobs of every kind, and the audit trail. openapi.yaml describes it.
 package native
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.0 -config oapi-codegen.yaml openapi.yaml
@@ -8,6 +8,7 @@ import (
 	"context"
 	_ "embed"
 	"net/url"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -38,13 +39,22 @@ type Catalog interface {
 	ListAssets(ctx context.Context, filter catalog.AssetFilter) ([]catalog.Asset, string, error)
 	Asset(ctx context.Context, projectID, instanceID, assetID string) (catalog.AssetDetail, error)
 	ListDataSources(ctx context.Context, projectID, instanceID string) ([]catalog.DataSource, error)
+	ListVersions(ctx context.Context, projectID, instanceID, assetID string) ([]catalog.AssetVersion, error)
+	AssetAt(ctx context.Context, projectID, instanceID, assetID string, version int) (catalog.AssetDetail, error)
+	RestoreVersion(ctx context.Context, projectID, instanceID, assetID string, version int, userID string) (catalog.Asset, error)
+	ListTrash(ctx context.Context, filter catalog.AssetFilter) ([]catalog.TrashedAsset, string, error)
+	RestoreAsset(ctx context.Context, projectID, instanceID, assetID, userID string) (catalog.Asset, error)
+	PurgeAssets(ctx context.Context, projectID, instanceID string, ids []string, userID string) (int, error)
+	ListAudit(ctx context.Context, filter catalog.AuditFilter) ([]catalog.AuditEntry, string, error)
 }
 
-// Options are what the handlers work with. All are required.
+// Options are what the handlers work with. All but TrashLifetime are required.
 type Options struct {
 	Auth    middleware.Auth
 	Jobs    Jobs
 	Catalog Catalog
+
+	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
 }
 
 type server struct{ Options }

@@ -217,12 +217,12 @@ func (d *delivery) finish() {
 
 // archiveReader reads an archive from wherever it was told to, asking the store for no more than is wanted.
 type archiveReader struct {
-	open   func(off, n int64) (io.ReadCloser, error)
-	size   int64 // of the archive
-	off    int64
-	end    int64 // of what is wanted
-	body   io.ReadCloser
-	err    error // why reading failed
+	open func(off, n int64) (io.ReadCloser, error)
+	size int64 // of the archive
+	off  int64
+	end  int64 // of what is wanted
+	body io.ReadCloser
+	err  error // why reading failed
 }
 
 // Seek moves to an offset. It asks nobody.
