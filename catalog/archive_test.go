@@ -231,8 +231,15 @@ func TestRecordDelivery(t *testing.T) {
 		// Pieces beyond the bound are forgotten, and nothing worse.
 		a, err := c.CommitExport(ctx, export(t, s, 10_000))
 		require.NoError(t, err)
-		for i := range int64(1010) {
-			complete, err := c.RecordDelivery(ctx, a.ID, 2*i, 2*i+1)
+		pieces := make([][2]int64, 1000)
+		for i := range pieces {
+			pieces[i] = [2]int64{2 * int64(i), 2*int64(i) + 1}
+		}
+		delivered, err := json.Marshal(pieces)
+		require.NoError(t, err)
+		require.NoError(t, c.SQL("UPDATE archives SET delivered = '"+string(delivered)+"' WHERE id = '"+a.ID+"'"))
+		for range 2 {
+			complete, err := c.RecordDelivery(ctx, a.ID, 9_000, 9_001)
 			require.NoError(t, err)
 			require.False(t, complete)
 		}

@@ -138,10 +138,19 @@ func selectCurrent(db bun.IDB, rows any, projectID, instanceID string) *bun.Sele
 
 // selectAssets is selectCurrent with those in the trash.
 func selectAssets(db bun.IDB, rows any, projectID, instanceID string) *bun.SelectQuery {
+	return selectVersions(db, rows).Where("a.instance_id = ?", instanceID).Where("a.project_id = ?", projectID)
+}
+
+// selectByID selects those of the assets that are in the instance, the trash included.
+func selectByID(db bun.IDB, rows any, projectID, instanceID string, ids []string) *bun.SelectQuery {
+	// An expression has no index, so that SQLite looks each id up: else it goes through the whole instance.
+	return selectVersions(db, rows).Where("a.id IN (?)", bun.List(ids)).Where("a.instance_id || '' = ?", instanceID).Where("a.project_id = ?", projectID)
+}
+
+func selectVersions(db bun.IDB, rows any) *bun.SelectQuery {
 	return db.NewSelect().Model(rows).
 		ColumnExpr("?TableColumns, v.label, v.source_id, v.description, v.digest, v.created_by AS updated_by, v.job_id, v.created_at AS updated_at").
-		Join("JOIN asset_versions AS v ON v.asset_id = a.id AND v.number = a.version_number").
-		Where("a.instance_id = ?", instanceID).Where("a.project_id = ?", projectID)
+		Join("JOIN asset_versions AS v ON v.asset_id = a.id AND v.number = a.version_number")
 }
 
 // matching narrows a selection of assets down to what the filter says of kind and name.

@@ -49,7 +49,7 @@ func (c *Catalog) CompareImport(ctx context.Context, imp Import) ([]AssetDiffere
 			return nil
 		}
 		var rows []currentRow
-		err := selectCurrent(tx, &rows, imp.ProjectID, imp.InstanceID).ColumnExpr("v.definition").Where("a.id IN (?)", bun.List(ids)).Scan(ctx)
+		err := selectByID(tx, &rows, imp.ProjectID, imp.InstanceID, ids).ColumnExpr("v.definition").Scan(ctx)
 		if err != nil {
 			return err
 		}

@@ -136,7 +136,7 @@ func findAssets(ctx context.Context, db bun.IDB, projectID, instanceID string, a
 		return nil, nil, nil
 	}
 	var rows []currentRow
-	err := selectCurrent(db, &rows, projectID, instanceID).ColumnExpr("v.definition").Where("a.id IN (?)", bun.List(ids)).Scan(ctx)
+	err := selectByID(db, &rows, projectID, instanceID, ids).ColumnExpr("v.definition").Where("a.deleted_at IS NULL").Scan(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the assets: %w", err)
 	}

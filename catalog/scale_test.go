@@ -144,3 +144,51 @@ func BenchmarkSmallImport(b *testing.B) {
 		})
 	}
 }
+
+// What a deletion, an export and their plans cost does not grow with the instance.
+func TestJobsAmongManyAssets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	t.Parallel()
+	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
+		s := catalogtest.NewScene(t, c)
+		var applications, tasks []string
+		for i := range 10 {
+			made := s.Import(t, pack(fmt.Sprintf("part-%02d", i), 4000, 0))
+			if i == 3 { // packs have applications before tasks, and each task uses the application of its number
+				for j := range 50 {
+					applications = append(applications, made.Assets[j].ID)
+					tasks = append(tasks, made.Assets[2000+j].ID)
+				}
+			}
+		}
+		d := deletion(t, s, applications, tasks)
+		for what, do := range map[string]func() error{
+			"plan": func() error { _, err := c.PlanDeletion(ctx, d); return err },
+			"export": func() error {
+				_, _, err := c.ReadForExport(ctx, s.Project.ID, s.Instance.ID, applications, tasks)
+				return err
+			},
+		} {
+			var took []time.Duration
+			for range 5 {
+				began := time.Now()
+				require.NoError(t, do())
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			t.Logf("%-8s of 100 among 40,000: p50 %v", what, took[2])
+			require.Less(t, took[0], 200*time.Millisecond, what)
+		}
+		began := time.Now()
+		_, err := c.CommitDeletion(ctx, d)
+		require.NoError(t, err)
+		t.Logf("delete   of 100 among 40,000: %v", time.Since(began))
+		began = time.Now()
+		n, err := c.PurgeTrash(ctx, time.Now().Add(time.Hour), 1000)
+		require.NoError(t, err)
+		require.Equal(t, 100, n)
+		t.Logf("purge    of 100 among 40,000: %v", time.Since(began))
+	})
+}

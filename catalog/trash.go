@@ -221,7 +221,7 @@ func (c *Catalog) lockTrashed(ctx context.Context, tx bun.Tx, projectID, instanc
 		return nil, err
 	}
 	var rows []currentRow
-	err := selectAssets(tx, &rows, projectID, instanceID).Where("a.deleted_at IS NOT NULL").Where("a.id IN (?)", bun.List(ids)).
+	err := selectByID(tx, &rows, projectID, instanceID, ids).Where("a.deleted_at IS NOT NULL").
 		Order("a.kind", "a.name", "a.id").Scan(ctx)
 	return rows, err
 }
