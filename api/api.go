@@ -42,7 +42,8 @@ func New(opts Options) http.Handler {
 		Staging: opts.Storage, ArchiveStore: opts.Storage, Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes,
 	})
 	native.Register(r, native.Options{
-		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, TrashLifetime: opts.TrashLifetime,
+		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,
+		MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.TrashLifetime,
 	})
 
 	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))

@@ -133,16 +133,21 @@ func formatJob(job jobs.Job) Job {
 		UserID: job.UserID, UserName: job.UserName, WorkflowID: job.WorkflowID, Subject: job.Subject,
 		State: JobState(job.State), Progress: job.Progress, Step: optional(job.Step),
 		Request: payload(job.Request), Result: payload(job.Result),
-		Reasons: make([]Reason, len(job.Reasons)), CreatedAt: job.CreatedAt.UTC(),
-	}
-	for i, r := range job.Reasons {
-		j.Reasons[i] = Reason{ResourceType: r.ResourceType, ResourceName: r.ResourceName, Code: r.Code, Message: r.Message}
+		Reasons: formatReasons(job.Reasons), CreatedAt: job.CreatedAt.UTC(),
 	}
 	if job.EndedAt != nil {
 		ended := job.EndedAt.UTC()
 		j.EndedAt = &ended
 	}
 	return j
+}
+
+func formatReasons(reasons []catalog.Reason) []Reason {
+	list := make([]Reason, len(reasons))
+	for i, r := range reasons {
+		list[i] = Reason{ResourceType: r.ResourceType, ResourceName: r.ResourceName, Code: r.Code, Message: r.Message}
+	}
+	return list
 }
 
 func payload(raw json.RawMessage) *json.RawMessage {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"assetflow/activities"
 	"assetflow/api/apitest"
 	"assetflow/api/middleware"
 	"assetflow/api/native"
@@ -27,6 +28,13 @@ type catalogJobs struct {
 	catalog   *catalog.Catalog
 	cancelled []string
 	err       error
+	planned   []jobs.ImportSubmission
+	plan      func(jobs.ImportSubmission) (activities.ImportComparison, error)
+}
+
+func (f *catalogJobs) PlanImport(_ context.Context, sub jobs.ImportSubmission) (activities.ImportComparison, error) {
+	f.planned = append(f.planned, sub)
+	return f.plan(sub)
 }
 
 func (f *catalogJobs) ProjectOf(ctx context.Context, jobID string) (string, error) {
@@ -88,7 +96,10 @@ type deployment struct {
 	strangerToken     string
 	otherProjectToken string // the administrator's, for the other project
 	lifetime          time.Duration
+	staging           *memoryStaging
 }
+
+const maxUpload = 1 << 20
 
 const password = "correct horse battery"
 
@@ -96,7 +107,7 @@ func newDeployment(t *testing.T) *deployment {
 	t.Helper()
 	ctx := t.Context()
 	d := &deployment{t: t, catalog: catalogtest.New(t), validation: apitest.Validator(t, native.Document())}
-	d.jobs = &catalogJobs{catalog: d.catalog}
+	d.jobs, d.staging = &catalogJobs{catalog: d.catalog}, &memoryStaging{objects: map[string]string{}}
 	keys, err := auth.ParseMasterKey(auth.GenerateMasterKey())
 	require.NoError(t, err)
 	d.auth = auth.New(d.catalog, keys)
@@ -132,7 +143,10 @@ func newDeployment(t *testing.T) *deployment {
 
 func (d *deployment) newHandler() http.Handler {
 	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(native.WriteError))
-	native.Register(engine, native.Options{Auth: d.auth, Jobs: d.jobs, Catalog: d.catalog, TrashLifetime: d.lifetime})
+	native.Register(engine, native.Options{
+		Auth: d.auth, Jobs: d.jobs, Catalog: d.catalog, Staging: d.staging, Logger: slog.New(slog.DiscardHandler),
+		MaxUploadBytes: maxUpload, TrashLifetime: d.lifetime,
+	})
 	return middleware.SlowClients(engine, middleware.DefaultPace(10*time.Second))
 }
 

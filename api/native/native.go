@@ -7,12 +7,15 @@ package native
 import (
 	"context"
 	_ "embed"
+	"log/slog"
 	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"assetflow/activities"
 	"assetflow/api/middleware"
+	"assetflow/api/upload"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/fault"
@@ -31,6 +34,7 @@ type Jobs interface {
 	Get(ctx context.Context, projectID, jobID string) (jobs.Job, error)
 	List(ctx context.Context, filter catalog.JobFilter) ([]jobs.Job, string, error)
 	Cancel(ctx context.Context, projectID, jobID string) error
+	PlanImport(ctx context.Context, sub jobs.ImportSubmission) (activities.ImportComparison, error)
 }
 
 // Catalog is what this contract needs of *catalog.Catalog.
@@ -53,6 +57,10 @@ type Options struct {
 	Auth    middleware.Auth
 	Jobs    Jobs
 	Catalog Catalog
+	Staging upload.Staging
+	Logger  *slog.Logger
+
+	MaxUploadBytes int64 // of one package, in bytes
 
 	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
 }
@@ -61,9 +69,9 @@ type server struct{ Options }
 
 // Register mounts the paths of this contract on r.
 func Register(r gin.IRouter, opts Options) {
-	group := r.Group("", middleware.LimitBody(middleware.MaxJSONBytes, WriteError),
-		middleware.Authenticate(opts.Auth, WriteError), checkQuery)
-	strict := NewStrictHandlerWithOptions(&server{opts}, nil, StrictGinServerOptions{
+	s := &server{opts}
+	group := r.Group("", s.limitBody, middleware.Authenticate(opts.Auth, WriteError), checkQuery, s.checkPlan)
+	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
 		RequestErrorHandlerFunc:  invalid,
 		HandlerErrorFunc:         WriteError,
 		ResponseErrorHandlerFunc: WriteError,

@@ -8,11 +8,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AssetKind.
@@ -72,6 +74,87 @@ func (e JobState) Valid() bool {
 	case Running:
 		return true
 	case Succeeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlannedAssetAction.
+const (
+	PlannedAssetActionConflict   PlannedAssetAction = "conflict"
+	PlannedAssetActionCreate     PlannedAssetAction = "create"
+	PlannedAssetActionNewVersion PlannedAssetAction = "new_version"
+	PlannedAssetActionUnchanged  PlannedAssetAction = "unchanged"
+)
+
+// Valid indicates whether the value is a known member of the PlannedAssetAction enum.
+func (e PlannedAssetAction) Valid() bool {
+	switch e {
+	case PlannedAssetActionConflict:
+		return true
+	case PlannedAssetActionCreate:
+		return true
+	case PlannedAssetActionNewVersion:
+		return true
+	case PlannedAssetActionUnchanged:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlannedDataSourceAction.
+const (
+	PlannedDataSourceActionCreate    PlannedDataSourceAction = "create"
+	PlannedDataSourceActionKeep      PlannedDataSourceAction = "keep"
+	PlannedDataSourceActionOverwrite PlannedDataSourceAction = "overwrite"
+)
+
+// Valid indicates whether the value is a known member of the PlannedDataSourceAction enum.
+func (e PlannedDataSourceAction) Valid() bool {
+	switch e {
+	case PlannedDataSourceActionCreate:
+		return true
+	case PlannedDataSourceActionKeep:
+		return true
+	case PlannedDataSourceActionOverwrite:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanImportParamsType.
+const (
+	AddNew PlanImportParamsType = "AddNew"
+	Merge  PlanImportParamsType = "Merge"
+)
+
+// Valid indicates whether the value is a known member of the PlanImportParamsType enum.
+func (e PlanImportParamsType) Valid() bool {
+	switch e {
+	case AddNew:
+		return true
+	case Merge:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PlanImportParamsDatasourceOverwrite.
+const (
+	False PlanImportParamsDatasourceOverwrite = "false"
+	True  PlanImportParamsDatasourceOverwrite = "true"
+)
+
+// Valid indicates whether the value is a known member of the PlanImportParamsDatasourceOverwrite enum.
+func (e PlanImportParamsDatasourceOverwrite) Valid() bool {
+	switch e {
+	case False:
+		return true
+	case True:
 		return true
 	default:
 		return false
@@ -240,6 +323,36 @@ type File struct {
 	Size int64 `json:"size"`
 }
 
+// FileChange defines model for FileChange.
+type FileChange struct {
+	// NewSize Bytes, 0 where there would be none.
+	NewSize int64 `json:"new_size"`
+
+	// OldSize Bytes, 0 where there is no such file now.
+	OldSize int64  `json:"old_size"`
+	Path    string `json:"path"`
+}
+
+// ImportPlan defines model for ImportPlan.
+type ImportPlan struct {
+	// Assets Applications, then tasks, in the package's order. Empty where the package cannot be read.
+	Assets []PlannedAsset `json:"assets"`
+	Counts struct {
+		Conflict   int `json:"conflict"`
+		Create     int `json:"create"`
+		NewVersion int `json:"new_version"`
+		Unchanged  int `json:"unchanged"`
+	} `json:"counts"`
+	DataSources []PlannedDataSource `json:"data_sources"`
+	FileName    string              `json:"file_name"`
+
+	// Possible Whether the import would succeed now. It would not where there are reasons.
+	Possible bool `json:"possible"`
+
+	// Reasons Why the import would fail.
+	Reasons []Reason `json:"reasons"`
+}
+
 // Job defines model for Job.
 type Job struct {
 	CreatedAt time.Time `json:"created_at"`
@@ -291,6 +404,40 @@ type JobPage struct {
 
 // JobState defines model for JobState.
 type JobState string
+
+// PlannedAsset defines model for PlannedAsset.
+type PlannedAsset struct {
+	Action PlannedAssetAction `json:"action"`
+
+	// AssetID The existing asset of that name. Absent where there is none.
+	AssetID *string `json:"asset_id,omitempty"`
+
+	// Fields What differs from the current version: `description`, `definition`, `applications`, `data_sources`.
+	Fields []string `json:"fields"`
+
+	// FilesAdded All files of a new asset.
+	FilesAdded   []FileChange `json:"files_added"`
+	FilesChanged []FileChange `json:"files_changed"`
+	FilesRemoved []FileChange `json:"files_removed"`
+
+	// Kind `application` or `task`.
+	Kind string `json:"kind"`
+
+	// Name With the prefix.
+	Name string `json:"name"`
+}
+
+// PlannedAssetAction defines model for PlannedAsset.Action.
+type PlannedAssetAction string
+
+// PlannedDataSource defines model for PlannedDataSource.
+type PlannedDataSource struct {
+	Action PlannedDataSourceAction `json:"action"`
+	Name   string                  `json:"name"`
+}
+
+// PlannedDataSourceAction defines model for PlannedDataSource.Action.
+type PlannedDataSourceAction string
 
 // Problem defines model for Problem.
 type Problem struct {
@@ -494,6 +641,32 @@ type ListAssetsParams struct {
 	NameContains *string `form:"name_contains,omitempty" json:"name_contains,omitempty"`
 }
 
+// PlanImportMultipartBody defines parameters for PlanImport.
+type PlanImportMultipartBody struct {
+	// ImportAssetRequestBody The package. The part has a filename that starts with a letter or digit, otherwise has only
+	// letters, digits, `+`, `-` and `_`, and ends in `.zip`.
+	ImportAssetRequestBody openapi_types.File `json:"ImportAssetRequestBody"`
+}
+
+// PlanImportParams defines parameters for PlanImport.
+type PlanImportParams struct {
+	// Type `AddNew`: a name that is already taken in the instance is a conflict. `Merge`: an asset of the same name would
+	// get a new version.
+	Type *PlanImportParamsType `form:"type,omitempty" json:"type,omitempty"`
+
+	// Prefix Goes in front of the name of every application and task in the package.
+	Prefix *string `form:"prefix,omitempty" json:"prefix,omitempty"`
+
+	// DatasourceOverwrite Whether an imported data source would replace the existing one of the same name.
+	DatasourceOverwrite *PlanImportParamsDatasourceOverwrite `form:"datasource_overwrite,omitempty" json:"datasource_overwrite,omitempty"`
+}
+
+// PlanImportParamsType defines parameters for PlanImport.
+type PlanImportParamsType string
+
+// PlanImportParamsDatasourceOverwrite defines parameters for PlanImport.
+type PlanImportParamsDatasourceOverwrite string
+
 // ListTrashParams defines parameters for ListTrash.
 type ListTrashParams struct {
 	// Limit How many at most; 50 where absent.
@@ -529,6 +702,9 @@ type ListProjectJobsParams struct {
 	State *JobStateFilter `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// PlanImportMultipartRequestBody defines body for PlanImport for multipart/form-data ContentType.
+type PlanImportMultipartRequestBody PlanImportMultipartBody
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// ListJobs The jobs of a project, newest first
@@ -549,6 +725,9 @@ type ServerInterface interface {
 	// ListAssets The assets of an instance, by kind and name
 	// (GET /api/v1/projects/{project_id}/instances/{instance_id}/assets)
 	ListAssets(c *gin.Context, projectID ProjectID, instanceID InstanceID, params ListAssetsParams)
+	// PlanImport What an import would do, without doing it
+	// (POST /api/v1/projects/{project_id}/instances/{instance_id}/assets/plan)
+	PlanImport(c *gin.Context, projectID ProjectID, instanceID InstanceID, params PlanImportParams)
 	// GetAsset One asset with its current version
 	// (GET /api/v1/projects/{project_id}/instances/{instance_id}/assets/{asset_id})
 	GetAsset(c *gin.Context, projectID ProjectID, instanceID InstanceID, assetID AssetID)
@@ -868,6 +1047,67 @@ func (siw *ServerInterfaceWrapper) ListAssets(c *gin.Context) {
 	}
 
 	siw.Handler.ListAssets(c, projectID, instanceID, params)
+}
+
+// PlanImport operation middleware
+func (siw *ServerInterfaceWrapper) PlanImport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "instance_id" -------------
+	var instanceID InstanceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "instance_id", c.Param("instance_id"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instance_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlanImportParams
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "prefix" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "prefix", c.Request.URL.Query(), &params.Prefix, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter prefix: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "datasource_overwrite" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "datasource_overwrite", c.Request.URL.Query(), &params.DatasourceOverwrite, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter datasource_overwrite: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PlanImport(c, projectID, instanceID, params)
 }
 
 // GetAsset operation middleware
@@ -1362,6 +1602,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 
 	router.GET(options.BaseURL+"/api/v1/me", wrapper.GetMe)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/assets", wrapper.ListAssets)
+	router.POST(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/assets/plan", wrapper.PlanImport)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/assets/:asset_id", wrapper.GetAsset)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/assets/:asset_id/versions", wrapper.ListVersions)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/assets/:asset_id/versions/:version", wrapper.GetVersion)
@@ -2051,6 +2292,126 @@ type ListAssetsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAssetsdefaultApplicationProblemPlusJSONResponse) VisitListAssetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanImportRequestObject struct {
+	ProjectID  ProjectID  `json:"project_id"`
+	InstanceID InstanceID `json:"instance_id"`
+	Params     PlanImportParams
+	Body       *multipart.Reader
+}
+
+type PlanImportResponseObject interface {
+	VisitPlanImportResponse(w http.ResponseWriter) error
+}
+
+type PlanImport200ResponseHeaders struct {
+	XRequestID string
+}
+
+type PlanImport200JSONResponse struct {
+	Body    ImportPlan
+	Headers PlanImport200ResponseHeaders
+}
+
+func (response PlanImport200JSONResponse) VisitPlanImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanImport400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PlanImport400ApplicationProblemPlusJSONResponse) VisitPlanImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanImport401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PlanImport401ApplicationProblemPlusJSONResponse) VisitPlanImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanImport403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PlanImport403ApplicationProblemPlusJSONResponse) VisitPlanImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanImport404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PlanImport404ApplicationProblemPlusJSONResponse) VisitPlanImportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlanImportdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response PlanImportdefaultApplicationProblemPlusJSONResponse) VisitPlanImportResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3127,6 +3488,9 @@ type StrictServerInterface interface {
 	// ListAssets The assets of an instance, by kind and name
 	// (GET /api/v1/projects/{project_id}/instances/{instance_id}/assets)
 	ListAssets(ctx context.Context, request ListAssetsRequestObject) (ListAssetsResponseObject, error)
+	// PlanImport What an import would do, without doing it
+	// (POST /api/v1/projects/{project_id}/instances/{instance_id}/assets/plan)
+	PlanImport(ctx context.Context, request PlanImportRequestObject) (PlanImportResponseObject, error)
 	// GetAsset One asset with its current version
 	// (GET /api/v1/projects/{project_id}/instances/{instance_id}/assets/{asset_id})
 	GetAsset(ctx context.Context, request GetAssetRequestObject) (GetAssetResponseObject, error)
@@ -3363,6 +3727,41 @@ func (sh *strictHandler) ListAssets(ctx *gin.Context, projectID ProjectID, insta
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListAssetsResponseObject); ok {
 		if err := validResponse.VisitListAssetsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PlanImport operation middleware
+func (sh *strictHandler) PlanImport(ctx *gin.Context, projectID ProjectID, instanceID InstanceID, params PlanImportParams) {
+	var request PlanImportRequestObject
+
+	request.ProjectID = projectID
+	request.InstanceID = instanceID
+	request.Params = params
+
+	if reader, err := ctx.Request.MultipartReader(); err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PlanImport(ctx, request.(PlanImportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlanImport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PlanImportResponseObject); ok {
+		if err := validResponse.VisitPlanImportResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
