@@ -46,7 +46,7 @@ func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
 	}
 	// Nobody sees the job ended before this step is done: its workflow is still open.
 	if e.StagedKey != "" {
-		if err := a.Storage.DeleteStaged(ctx, e.StagedKey); err != nil {
+		if err := a.Storage.Unstage(ctx, e.StagedKey); err != nil {
 			return Ended{}, stepError(ctx, fmt.Errorf("remove the staged package: %w", err))
 		}
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// storeParallel is how many files one job moves at once: enough to hide the store's latency on small files,
-	// few enough that their buffers stay small.
-	storeParallel = 4
+	// storeParallel is how many files one job moves at once: enough to hide the store's latency on small files. The
+	// buffers of large ones are bounded by the store itself.
+	storeParallel = 8
 	// probeSize is from which size on a second run asks whether the content store has a file before it moves the
 	// file again: below it the question costs as much as the move.
 	probeSize = 1 << 20

@@ -83,6 +83,16 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 		}
 		p.worker = w
 	}
+	credentials.Endpoint = "http://" + reachable(p.listener.Addr().String())
+	credentials.S3Endpoint = p.s3Endpoint()
+	credentials.TemporalUI = ""
+	if p.ui != nil {
+		credentials.TemporalUI = "http://" + reachable(p.ui.Addr())
+	}
+	// Before the API answers: who sees the stack ready finds the file.
+	if err := credentials.publish(opts.DataDir); err != nil {
+		return Credentials{}, err
+	}
 	p.startAPI(opts, fail) //nolint:contextcheck // it outlives ctx, which bounds the start only
 	go func() {
 		select {
@@ -91,14 +101,7 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 		case <-p.apiEnded:
 		}
 	}()
-
-	credentials.Endpoint = "http://" + reachable(p.listener.Addr().String())
-	credentials.S3Endpoint = p.s3Endpoint()
-	credentials.TemporalUI = ""
-	if p.ui != nil {
-		credentials.TemporalUI = "http://" + reachable(p.ui.Addr())
-	}
-	return credentials, credentials.publish(opts.DataDir)
+	return credentials, nil
 }
 
 func (p *parts) startCatalog(ctx context.Context, opts Options, secrets secrets) (Credentials, error) {

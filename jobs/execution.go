@@ -25,12 +25,13 @@ func (s *Service) describe(ctx context.Context, workflowID string) (execution, e
 	return s.describeRun(ctx, workflowID, "")
 }
 
-// describeJob gives a job's run while it is open, otherwise the latest run of its workflow id. An open run is always
-// the latest; a closed one may have been followed by another of the same job (after a reset) or of a next one.
+// describeJob gives a job's run where one is remembered and says enough: an open run is always the latest, and one
+// that has closed by itself stays closed. A terminated run may have been followed by another of the same job (a reset
+// terminates), so then, and where none is remembered, it is the latest run of the workflow id, whosesoever.
 func (s *Service) describeJob(ctx context.Context, row catalog.Job) (execution, error) {
 	if runID, ok := s.runs.get(row.ID); ok {
 		exec, err := s.describeRun(ctx, row.WorkflowID, runID)
-		if err != nil || exec.isOf(row.ID) && exec.open() {
+		if err != nil || exec.isOf(row.ID) && (exec.open() || exec.closedByItself()) {
 			return exec, err
 		}
 	}
@@ -55,6 +56,16 @@ func (s *Service) describeRun(ctx context.Context, workflowID, runID string) (ex
 
 func (e execution) open() bool {
 	return e.desc != nil && e.status() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+}
+
+func (e execution) closedByItself() bool {
+	switch e.status() {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, enumspb.WORKFLOW_EXECUTION_STATUS_FAILED,
+		enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return true
+	default:
+		return false
+	}
 }
 
 func (e execution) status() enumspb.WorkflowExecutionStatus {

@@ -5,8 +5,8 @@ import "sync"
 // maxRemembered bounds each memory: a few hundred kilobytes.
 const maxRemembered = 4096
 
-// memory remembers what is true for ever, so that the callers who poll a job do not have it read each time. It may
-// forget everything at any moment: a miss costs one read.
+// memory remembers what saves the callers who poll a job a read each time. It may forget everything at any moment: a
+// miss costs one read.
 type memory[K comparable, V any] struct {
 	mu   sync.Mutex
 	held map[K]V

@@ -19,18 +19,15 @@ var steps = map[catalog.JobKind][]workflows.Step{
 	catalog.AssetExport: workflows.ExportSteps,
 }
 
-// position is a point in a run's history: what stands before it never changes.
-type position struct {
-	runID  string
-	length int64
-}
-
 // historyTail is how many of a run's last events are read to find its last step: the clean-up's own events and a
 // cancellation are fewer.
 const historyTail = 12
 
-// runningState tells how far an open job is. It costs no write anywhere: the pending step and its heartbeat say it,
-// and between two steps the run's last events do.
+// noStepYet is how many events a run has at most before it has scheduled its first step.
+const noStepYet = 4
+
+// runningState tells how far an open job is. It costs no write anywhere: the pending step and its heartbeat say it.
+// Between two steps it is the step seen last, or, where this process has seen none, what the run's last events say.
 func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execution) (Job, error) {
 	job := Job{Job: row}
 	// What the catalog knows of the end is not shown before the next job can start.
@@ -39,6 +36,7 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 		if step, ok := stepOf(row.Kind, pending.GetActivityType().GetName()); ok {
 			job.Step = step.Title
 			job.Progress = step.From + (step.To-step.From)*fraction(pending.GetHeartbeatDetails())
+			s.lastSteps.put(exec.runID(), step)
 			return job, nil
 		}
 	}
@@ -46,28 +44,19 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 	if err != nil {
 		return Job{}, err
 	}
-	if step, ok := stepOf(row.Kind, last); ok {
-		job.Step, job.Progress = step.Title, step.To
-	}
 	// 1 stands for a job that has succeeded.
-	job.Progress = min(job.Progress, 0.99)
+	job.Step, job.Progress = last.Title, min(last.To, 0.99)
 	return job, nil
 }
 
-// lastStep names the activity that an open run scheduled last; empty where it has scheduled none.
-func (s *Service) lastStep(ctx context.Context, row catalog.Job, exec execution) (string, error) {
-	at := position{exec.runID(), exec.desc.GetWorkflowExecutionInfo().GetHistoryLength()}
-	if activity, ok := s.lastSteps.get(at); ok {
-		return activity, nil
+// lastStep gives the step that an open run began last; the zero step where it has begun none.
+func (s *Service) lastStep(ctx context.Context, row catalog.Job, exec execution) (workflows.Step, error) {
+	if step, ok := s.lastSteps.get(exec.runID()); ok {
+		return step, nil
 	}
-	activity, err := s.readLastStep(ctx, row, exec)
-	if err == nil {
-		s.lastSteps.put(at, activity)
+	if exec.desc.GetWorkflowExecutionInfo().GetHistoryLength() <= noStepYet {
+		return workflows.Step{}, nil
 	}
-	return activity, err
-}
-
-func (s *Service) readLastStep(ctx context.Context, row catalog.Job, exec execution) (string, error) {
 	tail, err := s.temporal.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx,
 		&workflowservice.GetWorkflowExecutionHistoryReverseRequest{
 			Namespace:       s.namespace,
@@ -75,14 +64,18 @@ func (s *Service) readLastStep(ctx context.Context, row catalog.Job, exec execut
 			MaximumPageSize: historyTail,
 		})
 	if err != nil {
-		return "", unavailable(err)
+		return workflows.Step{}, unavailable(err)
 	}
 	for _, event := range tail.GetHistory().GetEvents() {
-		if event.GetEventType() == enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED {
-			return event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName(), nil
+		if event.GetEventType() != enumspb.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED {
+			continue
+		}
+		if step, ok := stepOf(row.Kind, event.GetActivityTaskScheduledEventAttributes().GetActivityType().GetName()); ok {
+			s.lastSteps.put(exec.runID(), step)
+			return step, nil
 		}
 	}
-	return "", nil
+	return workflows.Step{}, nil
 }
 
 func stepOf(kind catalog.JobKind, activity string) (workflows.Step, bool) {

@@ -12,6 +12,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/storage"
+	"assetflow/workflows"
 )
 
 // Codes of this package's faults.
@@ -36,8 +37,8 @@ type Service struct {
 	now       func() time.Time
 	// runs remembers a run of each job. Asking for a run by its id costs the Temporal server no read of its database.
 	runs memory[string, string]
-	// lastSteps remembers which step a position in a run's history follows.
-	lastSteps memory[position, string]
+	// lastSteps remembers the step of each run that was seen last.
+	lastSteps memory[string, workflows.Step]
 }
 
 // Option changes a Service's settings.

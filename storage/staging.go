@@ -75,6 +75,10 @@ func (s *Store) DeleteStaged(ctx context.Context, key string) error {
 	return errors.Join(errs...)
 }
 
+// Unstage removes a package that was staged whole: Stage left no unfinished upload of it, so none is looked for. It is
+// idempotent.
+func (s *Store) Unstage(ctx context.Context, key string) error { return s.deleteObject(ctx, key) }
+
 // deleteObject removes the object at key, if there is one.
 func (s *Store) deleteObject(ctx context.Context, key string) error {
 	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
