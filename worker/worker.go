@@ -26,7 +26,7 @@ type Options struct {
 	// StopTimeout is how long Stop lets running steps finish before it interrupts them; they go on elsewhere.
 	// 0 stands for 8 s.
 	StopTimeout time.Duration
-	// Parallel is how many steps run at the same time; 0 stands for 16. It bounds the worker's memory.
+	// Parallel is how many steps run at the same time; 0 stands for 32. It bounds the worker's memory.
 	Parallel int
 	// KeepArchives is how long the archive of an export waits for its download; 0 stands for 24 hours.
 	KeepArchives time.Duration
@@ -41,7 +41,7 @@ type Worker struct {
 
 const (
 	defaultStopTimeout = 8 * time.Second
-	defaultParallel    = 16
+	defaultParallel    = 32
 	defaultKeep        = 24 * time.Hour
 	// pollers is how many tasks of a kind a worker fetches at the same time. The SDK's default of 2 leaves a busy
 	// worker waiting for the server's answers.
