@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"assetflow/api/middleware"
 )
 
 // The timeouts of a connection. Those of a request's body and answer move with its progress: middleware.SlowClients.
@@ -51,6 +53,7 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		// Requests outlive ctx: they are drained.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ConnContext: middleware.WithConnection,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(ln) }()

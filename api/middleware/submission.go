@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -93,8 +94,9 @@ type SubmissionStore interface {
 
 // Submissions carry out requests that start a job, each key once.
 type Submissions struct {
-	Store  SubmissionStore
-	Logger *slog.Logger
+	Store   SubmissionStore
+	Logger  *slog.Logger
+	MaxWait time.Duration // for the answer to an earlier request; 30 s where 0
 }
 
 // Submission is a request that starts a job.
@@ -126,7 +128,7 @@ func (a Answer) WriteTo(w http.ResponseWriter) error {
 }
 
 // Once has start start the job, unless a request of the same key has done so within the last 24 hours: then it gives
-// that one's answer, for which it waits up to 30 s. start is told the id of the job to start. It is the submission's own,
+// that one's answer, for which it waits up to MaxWait. start is told the id of the job to start. It is the submission's own,
 // or that of an earlier request whose process died between its claim and its answer: start then carries that one through.
 // start is not cut short when ctx ends.
 //
@@ -138,7 +140,7 @@ func (s *Submissions) Once(ctx context.Context, sub Submission, start func(ctx c
 	if sub.Key == "" {
 		return start(ctx, sub.JobID)
 	}
-	deadline, pause := time.Now().Add(maxWait), firstPoll
+	deadline, pause := time.Now().Add(cmp.Or(s.MaxWait, maxWait)), firstPoll
 	for {
 		row, mine, err := s.Store.ClaimSubmission(ctx, sub.UserID, sub.Key, sub.Fingerprint, sub.JobID, time.Now())
 		switch {

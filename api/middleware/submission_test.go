@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -172,6 +173,46 @@ func TestOnceHangUp(t *testing.T) {
 	require.False(t, mine)
 	require.True(t, row.Answered)
 	require.Equal(t, string(answerFor(sub.JobID).Body), string(row.Body))
+}
+
+// The first request takes longer than anybody waits for.
+func TestOncePending(t *testing.T) {
+	t.Parallel()
+	s, _ := newSubmissions(t)
+	s.MaxWait = 200 * time.Millisecond
+	_, err := s.Once(t.Context(), submissionOf("u", "k", "f"), func(ctx context.Context, jobID string) (middleware.Answer, error) {
+		_, err := s.Once(ctx, submissionOf("u", "k", "f"), func(context.Context, string) (middleware.Answer, error) {
+			panic("started twice")
+		})
+		refusal, _ := fault.As(err)
+		require.Equal(t, fault.Conflict, refusal.Kind)
+		require.Equal(t, middleware.CodePending, refusal.Code)
+		seconds, err := strconv.Atoi(refusal.Details)
+		require.NoError(t, err)
+		require.True(t, seconds >= 1 && seconds <= 60, "%d", seconds)
+		return answerFor(jobID), nil
+	})
+	require.NoError(t, err)
+}
+
+func TestCheckSubmission(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		header, code string
+		values       []string
+	}{
+		{"Idempotency-Key", "", nil}, {"Idempotency-Key", "", []string{"!"}}, {"Idempotency-Key", "", []string{strings.Repeat("~", 255)}},
+		{"Idempotency-Key", middleware.CodeKey, []string{""}}, {"Idempotency-Key", middleware.CodeKey, []string{"a", "a"}},
+		{"Idempotency-Key", middleware.CodeKey, []string{strings.Repeat("k", 256)}}, {"Idempotency-Key", middleware.CodeKey, []string{"é"}},
+		{"Idempotency-Key", middleware.CodeKey, []string{"a b"}}, {"Idempotency-Key", middleware.CodeKey, []string{"a\x7f"}},
+		{"Assetflow-On-Conflict", "", []string{"queue"}}, {"Assetflow-On-Conflict", "", []string{"replace"}},
+		{"Assetflow-On-Conflict", middleware.CodeOnConflict, []string{""}}, {"Assetflow-On-Conflict", middleware.CodeOnConflict, []string{"Queue"}},
+		{"Assetflow-On-Conflict", middleware.CodeOnConflict, []string{"queue", "queue"}},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		r.Header[tc.header] = tc.values
+		require.Equal(t, tc.code, fault.CodeOf(middleware.CheckSubmission(r)), "%s: %q", tc.header, tc.values)
+	}
 }
 
 func TestFingerprint(t *testing.T) {

@@ -17,6 +17,9 @@ import (
 	"assetflow/storage"
 )
 
+// arrivalPatience is how long a client may take no byte more of an archive's end.
+const arrivalPatience = 30 * time.Second
+
 // recordTimeout bounds writing down what was delivered, and removing an archive that was taken.
 const recordTimeout = 30 * time.Second
 
@@ -100,12 +103,15 @@ func (a *archiveAnswer) serve(w http.ResponseWriter) error {
 
 // record writes down what was delivered, and removes the archive with its last byte.
 func (a *archiveAnswer) record(ctx context.Context, d *delivery) {
+	to := d.from + d.sent
+	if to == d.content.end && (d.flush() != nil || !middleware.Arrived(ctx, arrivalPatience)) {
+		to-- // what was taken for sent did not arrive, at least not its last byte: the client will ask for that again
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	logger := a.server.Logger.With("archive_id", a.archive.ID, "job_id", a.archive.JobID)
-	to := d.from + d.sent
-	if err := d.flush(); err != nil && to == d.content.end {
-		to-- // it was taken for sent and was not, at least not its last byte
+	if to == d.from {
+		return
 	}
 	complete, err := a.server.Archives.RecordDelivery(ctx, a.archive.ID, d.from, to)
 	d.finish()

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -260,6 +263,34 @@ func TestArchiveInterrupted(t *testing.T) {
 		return status == 404
 	}, 20*time.Second, 20*time.Millisecond, "the interrupted part and the rest are the whole")
 	d.requireGone(a)
+}
+
+// A whole archive fits into the kernel's buffers; that it was sent does not mean that it arrived.
+func TestArchiveInterruptedEarly(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	d := newDeployment(t)
+	server := httptest.NewUnstartedServer(d.handler)
+	server.Config.ConnContext = middleware.WithConnection
+	server.Start()
+	t.Cleanup(server.Close)
+	a := d.addArchive(1 << 20)
+	for _, read := range []int64{0, 1, 10_000} {
+		conn := connect(t, server)
+		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(32<<10))
+		_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nX-Auth-Token: %s\r\n\r\n", a.path, d.developer.token)
+		require.NoError(t, err)
+		_, err = io.CopyN(io.Discard, conn, 500+read)
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	}
+	data, status := d.download(t, server.URL+a.path, "")
+	require.Equal(t, 200, status)
+	require.True(t, bytes.Equal(a.data, data))
+	_, status = d.download(t, server.URL+a.path, "")
+	require.Equal(t, 404, status)
 }
 
 // brokenArchives is a store in which an archive cannot be read.

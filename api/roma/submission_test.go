@@ -2,15 +2,18 @@ package roma_test
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
 	"assetflow/api/apitest"
+	"assetflow/api/middleware"
 	"assetflow/api/roma"
 	"assetflow/catalog"
 	"assetflow/fault"
@@ -176,4 +179,17 @@ func TestIdempotentImportIsCarriedThrough(t *testing.T) {
 		require.EqualValues(t, len(content), got.Staged.Size)
 		require.Equal(t, []string{got.Staged.Key}, d.staged(), "one package")
 	}
+}
+
+// The form of a refusal that is seen only after a long wait.
+func TestPendingForm(t *testing.T) {
+	t.Parallel()
+	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(roma.WriteError))
+	engine.POST("/v2/x", func(c *gin.Context) {
+		roma.WriteError(c, fault.New(fault.Conflict, middleware.CodePending, "Try again.").WithDetails("7"))
+	})
+	apitest.Run(t, engine, nil, []apitest.Scenario{{
+		Name: "pending", Method: http.MethodPost, URL: "/v2/x", WantStatus: 409, WantHeaders: map[string]string{"Retry-After": "7"},
+		Check: refusal("ROMA.13000", "Try again", ""),
+	}})
 }
