@@ -76,14 +76,18 @@ type AssetPage struct {
 
 // ListAssets lists assets of the instance.
 func (c *Client) ListAssets(ctx context.Context, f AssetFilter) (AssetPage, error) {
+	var page AssetPage
+	err := c.get(ctx, "list assets", c.instancePath("assets"), f.query(), &page)
+	return page, err
+}
+
+func (f AssetFilter) query() url.Values {
 	query := url.Values{}
 	set(query, "kind", f.Kind)
 	set(query, "name", f.Name)
 	set(query, "name_contains", f.NameContains)
 	setPage(query, f.Limit, f.Cursor)
-	var page AssetPage
-	err := c.get(ctx, "list assets", c.instancePath("assets"), query, &page)
-	return page, err
+	return query
 }
 
 // Asset asks for one asset with its content.

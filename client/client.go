@@ -1,11 +1,11 @@
 // Package client is the Go client of Assetflow's HTTP API.
 //
 // It speaks three of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for
-// imports and their jobs, and our own /api/v1 for looking at jobs and assets. The command line, the benchmark and the
+// imports, exports, deletions and their jobs, and our own /api/v1 for all else. The command line, the benchmark and the
 // end-to-end tests use it; a program of yours may too.
 //
 // A call is repeated by itself only where that cannot do anything twice: reads, after an answer that says "not now" or
-// a connection that broke. A submission is never repeated.
+// a connection that broke. What changes something is sent once; a start with an idempotency key is safe to make again.
 //
 // Errors: *Error is a refusal by the service, *UnreachableError says that there was no answer, context errors are
 // found with errors.Is, and everything else is a wrong argument.
@@ -42,6 +42,9 @@ const (
 	answerTimeout = 5 * time.Minute
 	// readTimeout bounds one try of a read.
 	readTimeout = 30 * time.Second
+	// keyTimeout comes on top for a start with an idempotency key: the service waits as long for the answer to an
+	// earlier request of the same key.
+	keyTimeout = 30 * time.Second
 	// writeBuffer saves system calls: the default of 4 KiB costs a fifth of the throughput of an upload.
 	writeBuffer = 256 << 10
 )

@@ -25,6 +25,9 @@ type ImportOptions struct {
 	Type                string // AddNew or Merge; empty leaves the service's default, AddNew
 	Prefix              string // goes in front of every imported name
 	DataSourceOverwrite bool   // replace existing data sources of the same name
+	// IdempotencyKey names this import among the caller's, with 1 to 255 visible ASCII characters: made again within 24
+	// hours with the same key, it gives the job that has started already. Empty: each call is an import of its own.
+	IdempotencyKey string
 	// Progress is called while the body is sent, with the package's bytes sent so far and in all; may be nil. It is
 	// called from one goroutine at a time, and not any more once Import has returned.
 	Progress func(sent, total int64)
@@ -42,41 +45,56 @@ const partName = "ImportAssetRequestBody"
 // way swallows the Expect header.
 func (c *Client) Import(ctx context.Context, name string, body io.Reader, size int64, opts ImportOptions) (jobID string, err error) {
 	const what = "import the package"
+	var started startedJob
+	target := path("v2", c.cfg.ProjectID, "instances", c.cfg.InstanceID, "assets", "import")
+	if err := c.upload(ctx, what, target, name, body, size, opts, &started); err != nil {
+		return "", err
+	}
+	return started.id(what)
+}
+
+// startedJob is the answer to a request that starts a job.
+type startedJob struct {
+	JobID string `json:"job_id"`
+}
+
+func (s startedJob) id(what string) (string, error) {
+	if s.JobID == "" {
+		return "", fmt.Errorf("%s: the answer carries no job id", what)
+	}
+	return s.JobID, nil
+}
+
+// upload sends a package in a form.
+func (c *Client) upload(ctx context.Context, what, target, name string, body io.Reader, size int64, opts ImportOptions, into any) error {
 	header, trailer, contentType, err := frame(filepath.Base(name))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	content := &uploadBody{source: body, size: size, progress: opts.Progress}
 	// The transport may go on reading after it has given the answer.
 	defer func() { _ = content.Close() }()
-	req, err := c.newRequest(ctx, http.MethodPost,
-		path("v2", c.cfg.ProjectID, "instances", c.cfg.InstanceID, "assets", "import"), opts.query(),
-		struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(header), content, bytes.NewReader(trailer)), content})
+	req, err := c.newRequest(ctx, http.MethodPost, target, opts.query(), struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(header), content, bytes.NewReader(trailer)), content})
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	req.ContentLength = int64(len(header)) + size + int64(len(trailer))
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Expect", "100-continue")
+	setKey(req, opts.IdempotencyKey)
 	if err := c.identify(req); err != nil {
-		return "", fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	var started struct {
-		JobID string `json:"job_id"`
-	}
-	if err := c.exchange(ctx, what, req, &started); err != nil {
+	if err := c.exchange(ctx, what, req, into); err != nil {
 		if failed := content.failure(); failed != nil {
-			return "", fmt.Errorf("%s: read it: %w", what, failed)
+			return fmt.Errorf("%s: read it: %w", what, failed)
 		}
-		return "", err
+		return err
 	}
-	if started.JobID == "" {
-		return "", fmt.Errorf("%s: the answer carries no job id", what)
-	}
-	return started.JobID, nil
+	return nil
 }
 
 func (o ImportOptions) query() url.Values {

@@ -164,7 +164,11 @@ func TestASubmissionIsNeverRepeated(t *testing.T) {
 			if name != "no job id" {
 				require.Error(t, err)
 			}
-			require.EqualValues(t, 3, calls.Load())
+			_, err = cl.StartExport(t.Context(), client.Selection{}, client.StartOptions{IdempotencyKey: "k"})
+			require.Error(t, err)
+			_, err = cl.StartDeletion(t.Context(), client.Selection{}, client.StartOptions{})
+			require.Error(t, err)
+			require.EqualValues(t, 5, calls.Load())
 		})
 	}
 }

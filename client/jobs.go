@@ -39,6 +39,13 @@ type JobDetail struct {
 // Ended tells whether the job has ended: the next one of its kind can start.
 func (j JobDetail) Ended() bool { return j.State != JobRunning }
 
+// The kinds of a JobDetail.
+const (
+	KindImport = "asset-import"
+	KindExport = "asset-export"
+	KindDelete = "asset-delete"
+)
+
 // ImportRequest is the Request of an import.
 type ImportRequest struct {
 	Mode                 string `json:"mode"`
@@ -66,6 +73,37 @@ type ImportedAsset struct {
 	Name          string `json:"name"`
 	VersionNumber int    `json:"version_number"`
 	Action        string `json:"action"` // "create", "new_version" or "unchanged"
+}
+
+// SelectionRequest is the Request of an export or a deletion.
+type SelectionRequest struct {
+	Applications []string `json:"applications"` // asset ids
+	Tasks        []string `json:"tasks"`
+}
+
+// ExportResult is the Result of an export that succeeded.
+type ExportResult struct {
+	ArchiveID    string    `json:"archive_id"` // for DownloadArchive
+	FileName     string    `json:"file_name"`
+	SHA256       string    `json:"sha256"`
+	Size         int64     `json:"size"` // bytes
+	Applications int       `json:"applications"`
+	Tasks        int       `json:"tasks"`
+	CreatedAt    time.Time `json:"created_at"`
+	ExpiresAt    time.Time `json:"expires_at"`
+}
+
+// DeletionResult is the Result of a deletion that succeeded.
+type DeletionResult struct {
+	Deleted int            `json:"deleted"`
+	Assets  []DeletedAsset `json:"assets"`
+}
+
+// DeletedAsset is an asset that went to the trash.
+type DeletedAsset struct {
+	ID   string `json:"id"`
+	Kind string `json:"kind"`
+	Name string `json:"name"`
 }
 
 // JobFilter says which jobs of the project are listed. Empty fields leave out nothing.
@@ -125,7 +163,7 @@ func (c *Client) CancelJob(ctx context.Context, id string) (JobDetail, error) {
 		return JobDetail{}, err
 	}
 	var job JobDetail
-	_, err = c.post(ctx, "cancel job "+id, path("api", "v1", "jobs", id, "cancel"), nil, nil, &job, false)
+	err = c.post(ctx, "cancel job "+id, path("api", "v1", "jobs", id, "cancel"), nil, &job)
 	return job, err
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"net/http"
 	"regexp"
 	"time"
 )
@@ -35,7 +36,9 @@ func (c *Client) Login(ctx context.Context, domain, user, password, project stri
 			ExpiresAt time.Time `json:"expires_at"`
 		} `json:"token"`
 	}
-	header, err := c.post(ctx, "sign in", path("v3", "auth", "tokens"), nil, object{"auth": auth}, &answer, true)
+	header, err := c.call(ctx, "sign in", call{
+		method: http.MethodPost, path: path("v3", "auth", "tokens"), body: object{"auth": auth}, anonymous: true,
+	}, &answer)
 	if err != nil {
 		return "", time.Time{}, err
 	}

@@ -81,19 +81,24 @@ func (c *Client) get(ctx context.Context, what, path string, query url.Values, i
 		if err == nil || try == readTries || ctx.Err() != nil || !worthRepeating(err) {
 			return err
 		}
-		pause := min(firstPause<<(try-1), maxPause)
-		pause += time.Duration(rand.Int64N(int64(pause) / 4)) //nolint:gosec // spreads retries, guards nothing
-		var refusal *Error
-		if errors.As(err, &refusal) && refusal.retryAfter > 0 {
-			pause = min(refusal.retryAfter, maxPause)
-		}
-		if c.cfg.Retrying != nil {
-			c.cfg.Retrying(err, pause)
-		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := c.pause(ctx, try, err); err != nil {
 			return err
 		}
 	}
+}
+
+// pause waits after a try, from 1, that failed with err. It ends early only with ctx.
+func (c *Client) pause(ctx context.Context, try int, err error) error {
+	pause := min(firstPause<<min(try-1, 10), maxPause)
+	pause += time.Duration(rand.Int64N(int64(pause) / 4)) //nolint:gosec // spreads retries, guards nothing
+	var refusal *Error
+	if errors.As(err, &refusal) && refusal.retryAfter > 0 {
+		pause = min(refusal.retryAfter, maxPause)
+	}
+	if c.cfg.Retrying != nil {
+		c.cfg.Retrying(err, pause)
+	}
+	return sleep(ctx, pause)
 }
 
 func (c *Client) getOnce(ctx context.Context, what, path string, query url.Values, into any) error {
@@ -109,26 +114,38 @@ func (c *Client) getOnce(ctx context.Context, what, path string, query url.Value
 	return c.exchange(ctx, what, req, into)
 }
 
-// post sends a JSON body, or none, once.
-func (c *Client) post(ctx context.Context, what, path string, query url.Values, body, into any, anonymous bool) (http.Header, error) {
-	limited, cancel := context.WithTimeout(ctx, readTimeout)
+// call is a request that is sent once, whatever becomes of it.
+type call struct {
+	method, path string
+	body         any    // sent as JSON; nil for none
+	key          string // Idempotency-Key; empty for none
+	anonymous    bool
+}
+
+func (c *Client) call(ctx context.Context, what string, call call, into any) (http.Header, error) {
+	timeout := readTimeout
+	if call.key != "" {
+		timeout += keyTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var content io.Reader
-	if body != nil {
-		encoded, err := json.Marshal(body)
+	if call.body != nil {
+		encoded, err := json.Marshal(call.body)
 		if err != nil {
 			return nil, fmt.Errorf("%s: encode the request: %w", what, err)
 		}
 		content = bytes.NewReader(encoded)
 	}
-	req, err := c.newRequest(limited, http.MethodPost, path, query, content)
+	req, err := c.newRequest(limited, call.method, call.path, nil, content)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if body != nil {
+	if call.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if !anonymous {
+	setKey(req, call.key)
+	if !call.anonymous {
 		if err := c.identify(req); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
@@ -139,6 +156,18 @@ func (c *Client) post(ctx context.Context, what, path string, query url.Values, 
 	}
 	defer closeBody(resp)
 	return resp.Header, decode(what, resp, into)
+}
+
+// post sends a JSON body, or none, once.
+func (c *Client) post(ctx context.Context, what, path string, body, into any) error {
+	_, err := c.call(ctx, what, call{method: http.MethodPost, path: path, body: body}, into)
+	return err
+}
+
+func setKey(req *http.Request, key string) {
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 }
 
 // exchange sends a request and decodes the answer.

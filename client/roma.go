@@ -18,11 +18,11 @@ const (
 // Job is a job as the ROMA contract shows it.
 type Job struct {
 	ID        string // 32 hex digits
-	Type      string // "importAsset"
+	Type      string // "importAsset", "exportAsset" or "deleteAsset"
 	Status    string // Running, Succeeded or Failed
 	Progress  float64
 	Reasons   []Reason
-	ArchiveID string
+	ArchiveID string // of an export that succeeded, for DownloadArchive
 	BeginTime time.Time
 	EndTime   time.Time // zero while it runs
 }
