@@ -26,7 +26,23 @@ type heartbeat struct {
 }
 
 func startHeartbeat(ctx context.Context) *heartbeat {
-	h := &heartbeat{end: make(chan struct{}), ended: make(chan struct{})}
+	h := newHeartbeat()
+	h.start(ctx, func() any { return Progress{Done: h.done.Load(), Total: h.total.Load()} })
+	return h
+}
+
+// startHeartbeatOf beats with details of the step's own, for its next try.
+func startHeartbeatOf(ctx context.Context, details func() any) *heartbeat {
+	h := newHeartbeat()
+	h.start(ctx, details)
+	return h
+}
+
+func newHeartbeat() *heartbeat {
+	return &heartbeat{end: make(chan struct{}), ended: make(chan struct{})}
+}
+
+func (h *heartbeat) start(ctx context.Context, details func() any) {
 	go func() {
 		defer close(h.ended)
 		tick := time.NewTicker(heartbeatEvery)
@@ -34,7 +50,7 @@ func startHeartbeat(ctx context.Context) *heartbeat {
 		for {
 			select {
 			case <-tick.C:
-				activity.RecordHeartbeat(ctx, Progress{Done: h.done.Load(), Total: h.total.Load()})
+				activity.RecordHeartbeat(ctx, details())
 			case <-h.end:
 				return
 			case <-ctx.Done():
@@ -42,7 +58,6 @@ func startHeartbeat(ctx context.Context) *heartbeat {
 			}
 		}
 	}()
-	return h
 }
 
 // report notes the progress for the next beat.

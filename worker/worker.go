@@ -2,6 +2,7 @@
 package worker
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -30,6 +31,13 @@ type Options struct {
 	Parallel int
 	// KeepArchives is how long the archive of an export waits for its download; 0 stands for 24 hours.
 	KeepArchives time.Duration
+	// KeepTrash is how long a deleted asset can be restored; 0 stands for 30 days.
+	KeepTrash time.Duration
+	// SweepGrace is how old a leftover must be before a sweep takes it; 0 stands for 24 hours.
+	SweepGrace time.Duration
+	// Settle looks a job's workflow up and settles the job where it has closed or never started; nil: the sweep does
+	// not settle jobs.
+	Settle func(ctx context.Context, projectID, jobID string) error
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
 }
@@ -43,6 +51,8 @@ const (
 	defaultStopTimeout = 8 * time.Second
 	defaultParallel    = 32
 	defaultKeep        = 24 * time.Hour
+	defaultKeepTrash   = 30 * 24 * time.Hour
+	defaultGrace       = 24 * time.Hour
 	// pollers is how many tasks of a kind a worker fetches at the same time. The SDK's default of 2 leaves a busy
 	// worker waiting for the server's answers.
 	pollers = 8
@@ -60,6 +70,12 @@ func New(c client.Client, opts Options) *Worker {
 	}
 	if opts.KeepArchives == 0 {
 		opts.KeepArchives = defaultKeep
+	}
+	if opts.KeepTrash == 0 {
+		opts.KeepTrash = defaultKeepTrash
+	}
+	if opts.SweepGrace == 0 {
+		opts.SweepGrace = defaultGrace
 	}
 	if opts.Parallel == 0 {
 		opts.Parallel = defaultParallel
@@ -82,6 +98,10 @@ func New(c client.Client, opts Options) *Worker {
 		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Keep: opts.KeepArchives,
 	})
 	w.RegisterActivity(&activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger})
+	w.RegisterActivity(&activities.Sweep{
+		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Settle: opts.Settle,
+		Grace: opts.SweepGrace, KeepTrash: opts.KeepTrash,
+	})
 	return &Worker{data: w}
 }
 
@@ -90,6 +110,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.ImportAssets)
 	r.RegisterWorkflow(workflows.DeleteAssets)
 	r.RegisterWorkflow(workflows.ExportAssets)
+	r.RegisterWorkflow(workflows.SweepAll)
 }
 
 // Start begins to poll. It returns an error where the Temporal server cannot be reached.

@@ -77,12 +77,17 @@ func scenes() []scene {
 		scene{name: "failure-in-use", refusedIn: "CommitDeletion", want: failed},
 		scene{name: "cancel-in-commit", waitIn: "CommitDeletion", want: cancelled},
 	)...)
-	return append(all, of("export-assets", workflows.ExportAssets, selection,
+	all = append(all, of("export-assets", workflows.ExportAssets, selection,
 		scene{name: "success", want: completed},
 		scene{name: "success-after-retry", retriedIn: "WriteArchive", want: completed},
 		scene{name: "failure-unknown-asset", refusedIn: "WriteArchive", want: failed},
 		scene{name: "cancel-in-write", waitIn: "WriteArchive", want: cancelled},
 		scene{name: "cancel-in-commit", waitIn: "CommitExport", want: cancelled},
+	)...)
+	return append(all, of("sweep-all", workflows.SweepAll, nil,
+		scene{name: "success", want: completed},
+		scene{name: "failure-of-one-step", refusedIn: "RemoveStaged", want: failed},
+		scene{name: "cancel-in-remove-blobs", waitIn: "RemoveBlobs", want: cancelled},
 	)...)
 }
 
@@ -135,12 +140,19 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	} {
 		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
 	}
+	for _, name := range sweepSteps {
+		w.RegisterActivityWithOptions(steps.sweep(name), activity.RegisterOptions{Name: name})
+	}
 	require.NoError(t, w.Start())
 	defer w.Stop()
 
+	var input []any
+	if s.input != nil {
+		input = append(input, s.input)
+	}
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: queue, TaskQueue: queue, StaticSummary: "A recorded job",
-	}, s.workflow, s.input)
+	}, s.workflow, input...)
 	require.NoError(t, err)
 	if s.waitIn != "" {
 		select {
@@ -204,6 +216,18 @@ func (s *steps) commitExport(ctx context.Context, _ activities.SelectionJob, _ a
 
 func (s *steps) end(_ context.Context, e activities.Ending) (activities.Ended, error) {
 	return activities.Ended{State: e.State}, nil
+}
+
+// sweepSteps are the activities of a sweep.
+var sweepSteps = []string{
+	"SettleJobs", "PurgeTrash", "RemoveArchives", "RemoveStrayArchives", "RemoveStaged", "AbortUploads", "RemoveBlobs",
+	"AdoptBlobs", "ForgetSubmissions",
+}
+
+func (s *steps) sweep(name string) func(ctx context.Context) (activities.Swept, error) {
+	return func(ctx context.Context) (activities.Swept, error) {
+		return activities.Swept{Looked: 3, Done: 2}, s.behave(ctx, name)
+	}
 }
 
 func (s *steps) behave(ctx context.Context, step string) error {
