@@ -8,6 +8,8 @@
 // ASSETFLOW_MASTER_KEY_FILE, --master-key-file.
 package config
 
+import "time"
+
 // Config holds the settings, read and checked.
 type Config struct {
 	HTTP           HTTP
@@ -17,6 +19,9 @@ type Config struct {
 	MasterKey      Secret // seals secret keys and signs tokens; the text form of 32 bytes
 	MaxUploadBytes int64  // the largest package that is taken, in bytes
 	Region         string // name of the region this service stands for
+	Trash          Trash
+	Archive        Archive
+	Sweep          Sweep
 	Log            Log
 
 	settings []Setting
@@ -46,6 +51,22 @@ type S3 struct {
 type Temporal struct {
 	Address   string // host:port of the frontend
 	Namespace string
+}
+
+// Trash is what becomes of deleted assets.
+type Trash struct {
+	Keep time.Duration // how long a deleted asset can be restored
+}
+
+// Archive is what becomes of the archives of exports.
+type Archive struct {
+	Keep time.Duration // how long an archive waits for its download
+}
+
+// Sweep is how the service tidies up.
+type Sweep struct {
+	Every time.Duration // from one sweep to the next
+	Grace time.Duration // how old a leftover must be before it is taken
 }
 
 // Log is how the process logs.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
@@ -46,6 +47,9 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, config.Log{Level: "info", Format: "auto"}, c.Log)
 	require.EqualValues(t, 5<<30, c.MaxUploadBytes)
 	require.Equal(t, "local", c.Region)
+	require.Equal(t, 30*24*time.Hour, c.Trash.Keep)
+	require.Equal(t, 24*time.Hour, c.Archive.Keep)
+	require.Equal(t, config.Sweep{Every: time.Hour, Grace: 24 * time.Hour}, c.Sweep)
 	for _, s := range c.Settings() {
 		require.Equal(t, "default", s.Origin, s.Key)
 	}
@@ -61,6 +65,9 @@ temporal: {address: "t:7233", namespace: prod}
 master_key: mk
 max_upload_bytes: 1048576
 region: north
+trash: {keep: 7d}
+archive: {keep: 90m}
+sweep: {every: 30s, grace: 2h30m}
 log: {level: debug, format: json}
 `
 	environ := []string{
@@ -68,12 +75,15 @@ log: {level: debug, format: json}
 		"ASSETFLOW_S3_ENDPOINT=http://s3:9000/", "ASSETFLOW_S3_REGION=eu-1", "ASSETFLOW_S3_BUCKET=bkt",
 		"ASSETFLOW_S3_ACCESS_KEY=AKID", "ASSETFLOW_S3_SECRET_KEY=s3cr3t", "ASSETFLOW_S3_PATH_STYLE=false",
 		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
-		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG", "ASSETFLOW_LOG_FORMAT=json",
+		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG",
+		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
+	 "ASSETFLOW_LOG_FORMAT=json",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
 		"--s3-region=eu-1", "--s3-bucket=bkt", "--s3-path-style=false", "--temporal-address=t:7233",
 		"--temporal-namespace=prod", "--max-upload-bytes=1 MiB", "--region=north", "--log-level=debug", "--log-format=json",
+		"--trash-keep=7d", "--archive-keep=1h30m", "--sweep-every=30s", "--sweep-grace=2h30m",
 		"--s3-access-key-file=" + write(t, "ak", "AKID\n"), "--s3-secret-key-file=" + write(t, "sk", "s3cr3t\n"),
 		"--master-key-file=" + write(t, "mk", "mk\n"),
 	}
@@ -97,9 +107,16 @@ log: {level: debug, format: json}
 			require.EqualValues(t, 1<<20, got.MaxUploadBytes)
 			require.Equal(t, "north", got.Region)
 			require.Equal(t, config.Log{Level: "debug", Format: "json"}, got.Log)
+			require.Equal(t, 7*24*time.Hour, got.Trash.Keep)
+			require.Equal(t, 90*time.Minute, got.Archive.Keep)
+			require.Equal(t, config.Sweep{Every: 30 * time.Second, Grace: 150 * time.Minute}, got.Sweep)
+			shown := map[string]string{}
 			for _, s := range got.Settings() {
 				require.NotEqual(t, "default", s.Origin, s.Key)
+				shown[s.Key] = s.Value
 			}
+			require.Equal(t, "7d 1h30m 30s 2h30m",
+				shown["trash.keep"]+" "+shown["archive.keep"]+" "+shown["sweep.every"]+" "+shown["sweep.grace"])
 		})
 	}
 }

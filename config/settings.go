@@ -128,6 +128,30 @@ var settings = []setting{
 		show: func(c *Config) string { return c.Region },
 	},
 	{
+		key: "trash.keep", def: "30d", help: "how long a deleted asset can be restored",
+		want: wantDuration,
+		set:  func(c *Config, v string) error { return setDuration(&c.Trash.Keep, v) },
+		show: func(c *Config) string { return showDuration(c.Trash.Keep) },
+	},
+	{
+		key: "archive.keep", def: "24h", help: "how long the archive of an export waits for its download",
+		want: wantDuration,
+		set:  func(c *Config, v string) error { return setDuration(&c.Archive.Keep, v) },
+		show: func(c *Config) string { return showDuration(c.Archive.Keep) },
+	},
+	{
+		key: "sweep.every", def: "1h", help: "how often the service looks for what jobs have left behind",
+		want: wantDuration,
+		set:  func(c *Config, v string) error { return setDuration(&c.Sweep.Every, v) },
+		show: func(c *Config) string { return showDuration(c.Sweep.Every) },
+	},
+	{
+		key: "sweep.grace", def: "24h", help: "how old a leftover must be before it is removed; longer than any upload takes",
+		want: wantDuration,
+		set:  func(c *Config, v string) error { return setDuration(&c.Sweep.Grace, v) },
+		show: func(c *Config) string { return showDuration(c.Sweep.Grace) },
+	},
+	{
 		key: "log.level", def: "info", help: "least level that is logged",
 		want: "debug, info, warn or error",
 		set: func(c *Config, v string) error {
