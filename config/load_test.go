@@ -77,7 +77,7 @@ log: {level: debug, format: json}
 		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
 		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG",
 		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
-	 "ASSETFLOW_LOG_FORMAT=json",
+		"ASSETFLOW_LOG_FORMAT=json",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
@@ -214,6 +214,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		wantBucket = `want 3 to 63 lower-case letters, digits, dots and hyphens`
 		wantRegion = `want letters, digits and hyphens`
 		wantTmprl  = `want host:port, such as "temporal:7233"`
+		wantTime   = `want a time of at least 1s, such as "90m", "24h" or "30d"`
 		hintDB     = "; for a first try: sqlite:assetflow.db"
 	)
 	env := func(key, value, want string) (string, [2]string) {
@@ -247,6 +248,13 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"max_upload_bytes", "five", wantBytes},
 		{"max_upload_bytes", "5GB", wantBytes},
 		{"region", "a/b", wantRegion},
+		{"trash.keep", "30", wantTime},
+		{"trash.keep", "-1d", wantTime},
+		{"trash.keep", "1.5d", wantTime},
+		{"trash.keep", "999999999d", wantTime},
+		{"archive.keep", "0s", wantTime},
+		{"sweep.every", "10ms", wantTime},
+		{"sweep.grace", "-24h", wantTime},
 		{"log.level", "loud", "want debug, info, warn or error"},
 		{"log.format", "xml", "want auto, text or json"},
 	} {
