@@ -43,6 +43,13 @@ type Options struct {
 	Region string
 	// MaxUploadBytes is the largest package the API takes; the API's own default when zero.
 	MaxUploadBytes int64
+	// KeepTrash is how long a deleted asset can be restored; 30 days when zero.
+	KeepTrash time.Duration
+	// KeepArchives is how long an archive waits for its download, SweepGrace how old a leftover must be before a sweep
+	// takes it; the worker's own defaults when zero.
+	KeepArchives, SweepGrace time.Duration
+	// SweepEvery is from one sweep to the next; one hour when zero.
+	SweepEvery time.Duration
 	// NoWorker leaves the worker out: jobs start, and wait for one.
 	NoWorker bool
 	// NoUI leaves the Temporal UI out.
@@ -55,8 +62,12 @@ type Options struct {
 	Version string
 }
 
-// defaultRegion is the region's name where Options says nothing.
-const defaultRegion = "region-a"
+// What holds where Options says nothing.
+const (
+	defaultRegion     = "region-a"
+	defaultSweepEvery = time.Hour
+	defaultKeepTrash  = 30 * 24 * time.Hour
+)
 
 // Stack is a running stack. Its methods may be called at the same time.
 type Stack struct {
@@ -83,6 +94,12 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	opts.DataDir = dir
 	if opts.Region == "" {
 		opts.Region = defaultRegion
+	}
+	if opts.KeepTrash == 0 {
+		opts.KeepTrash = defaultKeepTrash
+	}
+	if opts.SweepEvery == 0 {
+		opts.SweepEvery = defaultSweepEvery
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()

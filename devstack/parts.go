@@ -74,14 +74,9 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 		return Credentials{}, err
 	}
 	if !opts.NoWorker {
-		w := worker.New(p.client, worker.Options{
-			Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger,
-			StopTimeout: drainTime, Interceptors: opts.Interceptors,
-		})
-		if err := w.Start(); err != nil {
+		if err := p.startWorker(ctx, opts); err != nil {
 			return Credentials{}, fmt.Errorf("start the worker: %w", err)
 		}
-		p.worker = w
 	}
 	credentials.Endpoint = "http://" + reachable(p.listener.Addr().String())
 	credentials.S3Endpoint = p.s3Endpoint()
@@ -172,11 +167,29 @@ func (p *parts) startTemporal(ctx context.Context, opts Options) error {
 	return nil
 }
 
+func (p *parts) startWorker(ctx context.Context, opts Options) error {
+	service := jobs.NewService(p.client, p.catalog, p.storage, opts.Logger)
+	w := worker.New(p.client, worker.Options{
+		Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger,
+		KeepTrash: opts.KeepTrash, KeepArchives: opts.KeepArchives, SweepGrace: opts.SweepGrace,
+		Settle: func(ctx context.Context, projectID, jobID string) error {
+			_, err := service.Get(ctx, projectID, jobID) // reading settles
+			return err
+		},
+		StopTimeout: drainTime, Interceptors: opts.Interceptors,
+	})
+	if err := w.Start(); err != nil {
+		return err
+	}
+	p.worker = w
+	return worker.EnsureSchedule(ctx, p.client, opts.SweepEvery)
+}
+
 func (p *parts) startAPI(opts Options, fail func(error)) {
 	handler := api.New(api.Options{
 		Auth: p.auth, Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger, Region: opts.Region,
 		Jobs:    jobs.NewService(p.client, p.catalog, p.storage, opts.Logger),
-		Version: opts.Version, MaxUploadBytes: opts.MaxUploadBytes,
+		Version: opts.Version, MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.KeepTrash,
 		Ready: map[string]func(context.Context) error{
 			"temporal": func(ctx context.Context) error {
 				_, err := p.client.CheckHealth(ctx, &client.CheckHealthRequest{})

@@ -188,9 +188,9 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 	}
 	handler := api.New(api.Options{ //nolint:contextcheck // every request brings a context of its own
 		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger)),
-		Jobs:    jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger, jobs.WithNamespace(b.Config.Temporal.Namespace)),
+		Jobs:    b.jobs(),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
-		MaxUploadBytes: b.Config.MaxUploadBytes, Region: b.Config.Region, Version: version,
+		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
 		Ready: map[string]func(context.Context) error{
 			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
 		},
@@ -202,11 +202,27 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 	return nil
 }
 
-// Worker runs jobs' steps until ctx ends, then lets those under way end, and returns.
+func (b *Backends) jobs() *jobs.Service {
+	return jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger, jobs.WithNamespace(b.Config.Temporal.Namespace))
+}
+
+// Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end, and returns.
 func (b *Backends) Worker(ctx context.Context) error {
-	w := worker.New(b.Temporal, worker.Options{Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger})
+	service := b.jobs()
+	w := worker.New(b.Temporal, worker.Options{
+		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
+		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
+		Settle: func(ctx context.Context, projectID, jobID string) error {
+			_, err := service.Get(ctx, projectID, jobID) // reading settles
+			return err
+		},
+	})
 	if err := w.Start(); err != nil {
 		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
+	}
+	if err := worker.EnsureSchedule(ctx, b.Temporal, b.Config.Sweep.Every); err != nil {
+		w.Stop()
+		return fault.New(fault.Unavailable, "temporal.no_schedule", "Temporal does not take the schedule of the sweep at %s.", b.Config.Temporal.Address).Wrap(err)
 	}
 	b.Logger.InfoContext(ctx, "worker started", "namespace", b.Config.Temporal.Namespace)
 	<-ctx.Done()
