@@ -541,3 +541,38 @@ func TestSweepGoesOnAfterAFailure(t *testing.T) {
 
 	require.Equal(t, 1, s.run(t, s.sweep.RemoveStaged).Done)
 }
+
+// Jobs that really run stand before the lost ones in the list, however many they are.
+func TestSweepSettlesJobsBehindManyThatRun(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	settle, lost := s.sweep.Settle, ""
+	for range 510 {
+		lost = s.NewJob(t)
+	}
+	var asked []string
+	s.sweep.Settle = func(ctx context.Context, projectID, jobID string) error {
+		asked = append(asked, jobID)
+		require.Equal(t, s.Project.ID, projectID)
+		if jobID == lost {
+			return settle(ctx, projectID, jobID)
+		}
+		return nil // its workflow is open
+	}
+	require.Zero(t, s.run(t, s.sweep.SettleJobs).Looked, "young jobs are looked after by their callers")
+	s.later()
+	require.Equal(t, activities.Swept{Looked: 510, Done: 1}, s.run(t, s.sweep.SettleJobs))
+	require.Len(t, asked, 510, "each once")
+
+	asked = nil
+	s.sweep.Settle = func(_ context.Context, _, jobID string) error {
+		asked = append(asked, jobID)
+		return errors.New("the job service is away")
+	}
+	_, err := environment(s.sweep).ExecuteActivity(s.sweep.SettleJobs)
+	require.ErrorContains(t, err, "the job service is away")
+	require.Len(t, asked, 20, "not every job has to be asked about to see that")
+
+	s.sweep.Settle = nil
+	require.Zero(t, s.run(t, s.sweep.SettleJobs))
+}
