@@ -32,6 +32,9 @@ func ComparePackage(ctx context.Context, cat *catalog.Catalog, store *storage.St
 	if err != nil {
 		return ImportComparison{}, fmt.Errorf("check the package: %w", err)
 	}
+	if reasons := badNames(job, pkg.Manifest()); len(reasons) > 0 {
+		return ImportComparison{Reasons: reasons}, nil
+	}
 	assets, plan, err := cat.CompareImport(ctx, catalogImport(job, pkg.Manifest()))
 	if err != nil {
 		return ImportComparison{}, fmt.Errorf("compare the package with the instance: %w", err)

@@ -77,6 +77,9 @@ func (a *Import) InspectPackage(ctx context.Context, job ImportJob) (Inspection,
 	if err := pkg.Verify(ctx, beat.report); err != nil {
 		return Inspection{}, a.failure(ctx, job, fmt.Errorf("verify the package: %w", err))
 	}
+	if reasons := badNames(job, pkg.Manifest()); len(reasons) > 0 {
+		return Inspection{}, rejected(reasons)
+	}
 	plan, err := a.Catalog.PlanImport(ctx, catalogImport(job, pkg.Manifest()))
 	if err != nil {
 		return Inspection{}, a.failure(ctx, job, fmt.Errorf("compare the package with the instance: %w", err))
@@ -147,6 +150,25 @@ func reasonsFromProblems(problems []assetpackage.Problem, fileName string) []cat
 			reasons[i].ResourceName = fileName
 		}
 	}
+	return reasons
+}
+
+// badNames are the names that the prefix makes impossible: an asset of such a name could never be exported again.
+func badNames(job ImportJob, m *assetpackage.Manifest) []catalog.Reason {
+	var reasons []catalog.Reason
+	check := func(kind catalog.AssetKind, assets []assetpackage.Asset) {
+		for _, asset := range assets {
+			name := job.Prefix + asset.Name
+			if err := assetpackage.CheckName(name); job.Prefix != "" && err != nil {
+				reasons = append(reasons, catalog.Reason{
+					ResourceType: string(kind), ResourceName: name, Code: "bad_name",
+					Message: fmt.Sprintf("With the prefix the name is %q, which is no name: %s. Import with a shorter or another prefix.", name, err),
+				})
+			}
+		}
+	}
+	check(catalog.KindApplication, m.Applications)
+	check(catalog.KindTask, m.Tasks)
 	return reasons
 }
 

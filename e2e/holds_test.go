@@ -83,8 +83,9 @@ func (a *holdActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 }
 
 func (h *holds) stop(ctx context.Context, in *interceptor.ExecuteActivityInput, when string) error {
+	key := projectOf(in.Args) + "/" + activity.GetInfo(ctx).ActivityType.Name + "/" + when
 	h.mu.Lock()
-	held := h.at[projectOf(in.Args)+"/"+activity.GetInfo(ctx).ActivityType.Name+"/"+when]
+	held := h.at[key]
 	h.mu.Unlock()
 	if held == nil {
 		return nil
@@ -108,16 +109,19 @@ func (h *holds) stop(ctx context.Context, in *interceptor.ExecuteActivityInput, 
 	}
 }
 
+// projectOf names the project of a step's job; empty where its input does not say.
 func projectOf(args []any) string {
+	var key string
 	switch in := args[0].(type) {
-	case *activities.ImportJob:
-		return in.ProjectID
 	case activities.ImportJob:
 		return in.ProjectID
-	case *activities.Ending:
-		return strings.Split(in.StagedKey, "/")[1]
+	case activities.SelectionJob:
+		return in.ProjectID
 	case activities.Ending:
-		return strings.Split(in.StagedKey, "/")[1]
+		key = in.StagedKey + in.ArchiveKey
+	}
+	if parts := strings.Split(key, "/"); len(parts) > 1 {
+		return parts[1]
 	}
 	return ""
 }

@@ -144,6 +144,20 @@ func TestImportMergesPrefixesAndOverwrites(t *testing.T) {
 	tn.requireNothingStaged(t)
 }
 
+func TestAPrefixMustLeaveNames(t *testing.T) {
+	t.Parallel()
+	tn := newTenant(t)
+	pkg := packagetest.Spec{Name: strings.Repeat("n", 50), Applications: 1}
+
+	job := tn.ends(t, tn.submit(t, pkg.Bytes(), client.ImportOptions{Prefix: "a-prefix-"}))
+
+	require.Equal(t, client.Failed, job.Status)
+	require.Len(t, job.Reasons, 1)
+	require.Contains(t, job.Reasons[0].Message, "With the prefix the name is")
+	require.Empty(t, tn.names(t))
+	tn.requireNothingStaged(t)
+}
+
 // Every bad package ends as a failed job whose reasons a person understands, and leaves nothing anywhere. The test is
 // not parallel to others, so that a blob that appears is one of these packages'.
 func TestBadPackagesLeaveNothing(t *testing.T) {
