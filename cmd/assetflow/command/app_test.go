@@ -23,6 +23,7 @@ const (
 	projectID  = "0194f7a0aaaa7000800000000000aaaa"
 	instanceID = "0194f7a0-bbbb-7000-8000-00000000bbbb"
 	jobUUID    = "0194f7a0-cccc-7000-8000-00000000cccc"
+	assetUUID  = "0194f7a0-dddd-7000-8000-00000000dddd"
 	jobHex     = "0194f7a0cccc7000800000000000cccc"
 )
 

@@ -18,9 +18,10 @@ const (
 )
 
 func (a *app) assetsCommand() *cobra.Command {
-	cmd := group("assets", "List and show what is in an instance",
-		"Assets are the applications and tasks of an instance. Each has versions; an import makes a new one where the content changed.",
-		a.assetsListCommand(), a.assetsShowCommand())
+	cmd := group("assets", "List, show, delete and restore what is in an instance",
+		`Assets are the applications and tasks of an instance. Each has versions; an import makes a new one where the content
+changed. An asset is named by its id or by its name.`,
+		a.assetsListCommand(), a.assetsShowCommand(), a.assetsVersionsCommand(), a.assetsRestoreCommand(), a.assetsDeleteCommand())
 	cmd.Aliases = []string{"asset"}
 	return cmd
 }
@@ -66,11 +67,15 @@ func (a *app) assetsListCommand() *cobra.Command {
 	}
 	flags.add(cmd)
 	paging.add(cmd)
+	assetFilterFlags(cmd, &filter)
+	return cmd
+}
+
+func assetFilterFlags(cmd *cobra.Command, filter *client.AssetFilter) {
 	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only this `kind`: application or task")
 	cmd.Flags().StringVar(&filter.Name, "name", "", "only the asset of exactly this `name`")
 	cmd.Flags().StringVar(&filter.NameContains, "contains", "", "only assets whose name contains this `text`")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]string{kindApplication, kindTask}, cobra.ShellCompDirectiveNoFileComp))
-	return cmd
 }
 
 func (a *app) listAssets(s *sheet, assets []client.Asset) {
@@ -89,21 +94,38 @@ func (a *app) listAssets(s *sheet, assets []client.Asset) {
 }
 
 func (a *app) assetsShowCommand() *cobra.Command {
-	var flags connectionFlags
+	var (
+		flags   connectionFlags
+		version int
+	)
 	cmd := &cobra.Command{
 		Use:   "show ASSET",
 		Short: "Show an asset with its content",
-		Long:  "Shows an asset with the content of its current version: its definition, what it uses, and its files.",
+		Long: `Shows an asset, by its id or name, with the content of its current version: its definition, what it uses, and its files.
+With --version it shows an older version.`,
 		Example: `  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd
+  assetflow assets show Shop --version 2
   assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd -o json | jq .definition`,
 		Args: arguments("ASSET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := versionFlag(cmd, version); err != nil {
+				return err
+			}
 			c, conn, err := a.connect(&flags, needProject|needInstance)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			asset, err := c.Asset(cmd.Context(), args[0])
+			id, err := liveID(cmd.Context(), c, args[0])
+			if err != nil {
+				return conn.blame(err)
+			}
+			var asset client.AssetDetail
+			if version > 0 {
+				asset, err = c.AssetAt(cmd.Context(), id, version)
+			} else {
+				asset, err = c.Asset(cmd.Context(), id)
+			}
 			if err != nil {
 				return conn.blame(err)
 			}
@@ -111,6 +133,7 @@ func (a *app) assetsShowCommand() *cobra.Command {
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().IntVar(&version, "version", 0, "show the version with this `number`")
 	return cmd
 }
 

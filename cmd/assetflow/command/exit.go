@@ -27,7 +27,7 @@ const (
 	ExitForbidden   = 3   // not signed in, or not allowed
 	ExitNotFound    = 4   // it does not exist
 	ExitConflict    = 5   // it contradicts what exists; a job is running
-	ExitJobFailed   = 6   // the job that was waited for failed or was cancelled
+	ExitJobFailed   = 6   // the job that was waited for failed or was cancelled; a dry run says that the import would fail
 	ExitUnreachable = 7   // the service, or something it needs, cannot be reached
 	ExitInterrupted = 130 // Ctrl-C or SIGTERM
 )
@@ -39,7 +39,7 @@ const exitCodesHelp = `Exit codes:
   3    not signed in, or not allowed
   4    not found
   5    it contradicts what exists, such as a running job
-  6    the job that was waited for failed or was cancelled
+  6    the job that was waited for failed or was cancelled, or a dry run says that it would fail
   7    the service cannot be reached
   130  interrupted`
 

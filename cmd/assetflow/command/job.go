@@ -9,10 +9,13 @@ import (
 	"assetflow/client"
 )
 
+var jobKinds = []string{client.KindImport, client.KindExport, client.KindDelete}
+
 func (a *app) jobCommand() *cobra.Command {
 	return group("job", "Show, watch, list and cancel jobs",
-		`A job is what the service does for you, such as an import. It is durable: it goes on when nobody watches, and after a
-restart of the service. Its id is a UUID; the 32 digits without dashes that other clients show are the same.`,
+		`A job is what the service does for you: an import, an export or a deletion. It is durable: it goes on when nobody
+watches, and after a restart of the service. Its id is a UUID; the 32 digits without dashes that other clients show are
+the same.`,
 		a.jobShowCommand(), a.jobWatchCommand(), a.jobListCommand(), a.jobCancelCommand())
 }
 
@@ -71,6 +74,15 @@ func (a *app) watch(ctx context.Context, c *client.Client, id string) error {
 	if err != nil {
 		return err
 	}
+	job, err := a.await(ctx, c, uuid, followHint(uuid), " Watch it again:  assetflow job watch "+uuid)
+	if err != nil {
+		return err
+	}
+	return a.ended(job)
+}
+
+// await waits until a job has ended. later says how to go on where the waiting is given up, again where it fails.
+func (a *app) await(ctx context.Context, c *client.Client, uuid, later, again string) (client.JobDetail, error) {
 	m := a.jobMeter()
 	answered := false
 	job, err := c.WatchJob(ctx, uuid, func(j client.JobDetail) {
@@ -80,17 +92,20 @@ func (a *app) watch(ctx context.Context, c *client.Client, id string) error {
 	m.end()
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return &hintError{err: err, hint: "The job goes on.\n" + followHint(uuid)}
+		err = &hintError{err: err, hint: "The job goes on.\n" + later}
 	case err != nil && answered:
-		return &hintError{err: err, hint: "The job goes on all the same. Watch it again:  assetflow job watch " + uuid}
-	case err != nil:
-		return err
+		err = &hintError{err: err, hint: "The job goes on all the same." + again}
 	}
+	return job, err
+}
+
+// ended shows a job that has ended, and fails where it did.
+func (a *app) ended(job client.JobDetail) error {
 	if err := a.emit(job, func(s *sheet) { a.showEnd(s, job) }); err != nil {
 		return err
 	}
 	if job.State != client.JobSucceeded {
-		return &jobFailedError{id: uuid, state: job.State}
+		return &jobFailedError{id: job.ID, state: job.State}
 	}
 	return nil
 }
@@ -113,6 +128,9 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOfFlag("state", filter.State, client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled); err != nil {
+				return err
+			}
+			if err := oneOfFlag("kind", filter.Kind, jobKinds...); err != nil {
 				return err
 			}
 			if err := paging.check(); err != nil {
@@ -147,10 +165,11 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
 	flags.add(cmd)
 	paging.add(cmd)
 	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `state`: running, succeeded, failed or cancelled")
-	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`, such as asset-import")
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`: asset-import, asset-export or asset-delete")
 	cmd.Flags().StringVar(&filter.UserID, "user", "", "only jobs of the user with this `id`")
 	cmd.Flags().BoolVar(&mine, "mine", false, "only my own jobs")
 	cmd.MarkFlagsMutuallyExclusive("user", "mine")
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(jobKinds, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(
 		[]string{client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd

@@ -60,21 +60,36 @@ func (a *app) showJob(s *sheet, j client.JobDetail) {
 	showOutcome(s, j)
 }
 
-// requestFields gives what an import was started with.
+// requestFields gives what a job was started with.
 func requestFields(j client.JobDetail) [][2]string {
-	var r client.ImportRequest
-	if j.Kind != kindImport || json.Unmarshal(j.Request, &r) != nil {
-		return nil
+	switch j.Kind {
+	case client.KindImport:
+		var r client.ImportRequest
+		if json.Unmarshal(j.Request, &r) != nil {
+			return nil
+		}
+		mode := r.Mode
+		if r.OverwriteDataSources {
+			mode += ", overwriting data sources"
+		}
+		return [][2]string{{"Size", size(r.PackageSize)}, {"SHA-256", r.PackageSHA256}, {"Type", mode}, {"Prefix", r.Prefix}}
+	case client.KindExport, client.KindDelete:
+		var r client.SelectionRequest
+		if json.Unmarshal(j.Request, &r) != nil {
+			return nil
+		}
+		return [][2]string{{"Applications", fewIDs(r.Applications)}, {"Tasks", fewIDs(r.Tasks)}}
 	}
-	mode := r.Mode
-	if r.OverwriteDataSources {
-		mode += ", overwriting data sources"
-	}
-	return [][2]string{{"Size", size(r.PackageSize)}, {"SHA-256", r.PackageSHA256}, {"Type", mode}, {"Prefix", r.Prefix}}
+	return nil
 }
 
-// kindImport is the kind of an import.
-const kindImport = "asset-import"
+// fewIDs lists ids where that fits a line, and else counts them: -o json has them all.
+func fewIDs(ids []string) string {
+	if len(ids) > 3 {
+		return fmt.Sprint(len(ids))
+	}
+	return strings.Join(ids, ", ")
+}
 
 // showEnd says how a job ended, after it was watched.
 func (a *app) showEnd(s *sheet, j client.JobDetail) {
@@ -88,17 +103,35 @@ func (a *app) showEnd(s *sheet, j client.JobDetail) {
 // showOutcome writes what a job has done, or why it failed.
 func showOutcome(s *sheet, j client.JobDetail) {
 	if len(j.Reasons) > 0 {
-		rows := make([][]string, 0, len(j.Reasons)+1)
-		rows = append(rows, []string{"WHAT", "NAME", "CODE", "REASON"})
-		for _, r := range j.Reasons {
-			rows = append(rows, []string{r.ResourceType, r.ResourceName, r.Code, r.Message})
-		}
 		s.line("")
-		s.table(rows)
+		showReasons(s, j.Reasons)
 		return
 	}
+	if len(j.Result) == 0 {
+		return
+	}
+	switch j.Kind {
+	case client.KindImport:
+		showImported(s, j.Result)
+	case client.KindExport:
+		showExported(s, j)
+	case client.KindDelete:
+		showDeleted(s, j.Result)
+	}
+}
+
+func showReasons(s *sheet, reasons []client.Reason) {
+	rows := make([][]string, 0, len(reasons)+1)
+	rows = append(rows, []string{"WHAT", "NAME", "CODE", "REASON"})
+	for _, r := range reasons {
+		rows = append(rows, []string{r.ResourceType, r.ResourceName, r.Code, r.Message})
+	}
+	s.table(rows)
+}
+
+func showImported(s *sheet, result json.RawMessage) {
 	var r client.ImportResult
-	if j.Kind != kindImport || len(j.Result) == 0 || json.Unmarshal(j.Result, &r) != nil {
+	if json.Unmarshal(result, &r) != nil {
 		return
 	}
 	s.line("\n%s", importSummary(r))
@@ -106,6 +139,32 @@ func showOutcome(s *sheet, j client.JobDetail) {
 	rows = append(rows, []string{"KIND", "NAME", "VERSION", "DONE", "ASSET"})
 	for _, asset := range r.Assets {
 		rows = append(rows, []string{asset.Kind, asset.Name, fmt.Sprint(asset.VersionNumber), actionText(asset.Action), asset.ID})
+	}
+	s.table(rows)
+}
+
+func showExported(s *sheet, j client.JobDetail) {
+	var r client.ExportResult
+	if json.Unmarshal(j.Result, &r) != nil {
+		return
+	}
+	s.line("\nExported: %s (%s). The archive can be fetched once:\n%s", exportSummary(r), size(r.Size), fetchHint(j.ID, r.FileName))
+}
+
+func exportSummary(r client.ExportResult) string {
+	return count(r.Applications, "application") + ", " + count(r.Tasks, "task")
+}
+
+func showDeleted(s *sheet, result json.RawMessage) {
+	var r client.DeletionResult
+	if json.Unmarshal(result, &r) != nil {
+		return
+	}
+	s.line("\nInto the trash: %s. Brought back by `assetflow trash restore`.", count(r.Deleted, "asset"))
+	rows := make([][]string, 0, len(r.Assets)+1)
+	rows = append(rows, []string{"KIND", "NAME", "ASSET"})
+	for _, asset := range r.Assets {
+		rows = append(rows, []string{asset.Kind, asset.Name, asset.ID})
 	}
 	s.table(rows)
 }

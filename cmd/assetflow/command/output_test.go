@@ -26,7 +26,7 @@ func TestOutput(t *testing.T) {
 			strings.Replace(job("succeeded", "1", succeeded), "shop.zip", "a-much-longer-name-ü.zip", 1)+`],"next_cursor":"n"}`),
 		"GET " + base + "/instances/" + instanceID + "/assets": reply(200, `{"assets":[`+assetJSON+`},`+
 			strings.Replace(assetJSON, "Orders", "Long name of a task that has none", 1)+`}]}`),
-		"GET " + base + "/instances/" + instanceID + "/assets/a1": reply(200, assetJSON+`,"source_id":"s-7","definition":{"steps":[1,{"x":"\u001b"}]},
+		"GET " + base + "/instances/" + instanceID + "/assets/" + assetUUID: reply(200, assetJSON+`,"source_id":"s-7","definition":{"steps":[1,{"x":"\u001b"}]},
 			"applications":[{"id":"b1","name":"Shop"},{"id":"b2","name":"Stock"}],
 			"data_sources":[{"id":"ds","name":"db","type":"postgresql","description":"orders","settings":{"a":1},
 				"created_at":"2026-01-01T08:00:00Z","updated_at":"2026-01-01T08:00:00Z","job_id":"j"}],
@@ -43,8 +43,8 @@ func TestOutput(t *testing.T) {
 		"job-cancel":         "job cancel " + jobUUID,
 		"assets-list":        "assets list",
 		"assets-list-json":   "assets list -o json",
-		"assets-show":        "assets show a1",
-		"assets-show-json":   "assets show a1 --output json",
+		"assets-show":        "assets show " + assetUUID,
+		"assets-show-json":   "assets show " + assetUUID + " --output json",
 		"job-cancel-and-see": "job cancel --wait " + jobUUID, // the fake's job succeeds all the same
 	} {
 		t.Run(name, func(t *testing.T) {

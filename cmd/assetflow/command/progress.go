@@ -23,13 +23,22 @@ const lineEvery = 10 * time.Second
 
 // uploadMeter shows an upload of total bytes, from the first byte on: an upload that is refused is not shown.
 func (a *app) uploadMeter(name string, total int64) meter {
+	return a.transferMeter("Upload", name, total)
+}
+
+// downloadMeter shows a download of total bytes.
+func (a *app) downloadMeter(name string, total int64) meter {
+	return a.transferMeter("Download", name, total)
+}
+
+func (a *app) transferMeter(verb, name string, total int64) meter {
 	name = printable(name)
 	switch {
 	case a.silent():
 		return noMeter{}
 	case a.terminal(a.stderr):
 		return &barMeter{make: func() *progressbar.ProgressBar {
-			return newBar(a.stderr, total, "Uploading "+name,
+			return newBar(a.stderr, total, verb+"ing "+name,
 				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
 				progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))
 		}}
@@ -38,9 +47,9 @@ func (a *app) uploadMeter(name string, total int64) meter {
 	return &lineMeter{w: a.stderr, now: a.now, line: func(done int64, _ string) string {
 		if !started {
 			started = true
-			return fmt.Sprintf("Uploading %s (%s)", name, size(total))
+			return fmt.Sprintf("%sing %s (%s)", verb, name, size(total))
 		}
-		return fmt.Sprintf("Uploaded %s of %s (%d%%)", size(done), size(total), percent(float64(done)/float64(max(total, 1))))
+		return fmt.Sprintf("%sed %s of %s (%d%%)", verb, size(done), size(total), percent(float64(done)/float64(max(total, 1))))
 	}}
 }
 

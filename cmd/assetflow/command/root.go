@@ -56,7 +56,7 @@ the client with which packages are imported and jobs are followed.
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputText, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
 
 	root.AddGroup(
-		&cobra.Group{ID: groupClient, Title: "Import and look:"},
+		&cobra.Group{ID: groupClient, Title: "Import, export and look:"},
 		&cobra.Group{ID: groupPackage, Title: "Make packages:"},
 		&cobra.Group{ID: groupService, Title: "Run the service:"},
 		&cobra.Group{ID: groupAdmin, Title: "Administer it (works on the database directly):"},
@@ -67,7 +67,8 @@ the client with which packages are imported and jobs are followed.
 			root.AddCommand(c)
 		}
 	}
-	add(groupClient, a.loginCommand(), a.logoutCommand(), a.importCommand(), a.jobCommand(), a.assetsCommand())
+	add(groupClient, a.loginCommand(), a.logoutCommand(), a.importCommand(), a.exportCommand(), a.jobCommand(), a.assetsCommand(),
+		a.trashCommand(), a.auditCommand())
 	add(groupPackage, a.packageCommand())
 	add(groupService, a.apiCommand(), a.workerCommand(), a.migrateCommand(), a.configCommand(), a.masterKeyCommand())
 	add(groupAdmin, a.userCommand(), a.projectCommand(), a.instanceCommand())
@@ -130,6 +131,16 @@ func flagGroupText(err error) string {
 // commandName gives a command as it is typed after the program's name.
 func commandName(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
+// someArguments demands at least one argument.
+func someArguments(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s needs %s", commandName(cmd), name)
+		}
+		return nil
+	}
 }
 
 // oneOfFlag checks a flag that has a few values.

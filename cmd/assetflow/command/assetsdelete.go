@@ -1,0 +1,73 @@
+package command
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"assetflow/client"
+)
+
+// maxSelected is how many assets one job takes.
+const maxSelected = 100
+
+func (a *app) assetsDeleteCommand() *cobra.Command {
+	var (
+		flags connectionFlags
+		opts  client.StartOptions
+		wait  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "delete ASSET...",
+		Short: "Delete assets into the trash",
+		Long: `Starts a job that deletes assets, named by their ids or names: all of them, or none where one cannot be. An application
+that other tasks use can only be deleted together with them. Deleted assets are in the trash, from where
+` + "`assetflow trash restore`" + ` brings them back.`,
+		Example: `  assetflow assets delete Shop "Orders sync" --wait
+  assetflow assets delete 0194f7a0-dddd-7000-8000-00000000dddd`,
+		Args: someArguments("ASSET"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > maxSelected {
+				return usagef("%d assets are named: one job takes at most %d", len(args), maxSelected)
+			}
+			c, conn, err := a.connect(&flags, needProject|needInstance)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			selection, err := selectLive(cmd.Context(), c, args)
+			if err != nil {
+				return conn.blame(err)
+			}
+			id, err := c.StartDeletion(cmd.Context(), selection, opts)
+			if err != nil {
+				return conn.blame(unknownStart(err, "deletion", opts.IdempotencyKey))
+			}
+			if id, err = client.CanonicalJobID(id); err != nil {
+				return err
+			}
+			return conn.blame(a.started(cmd.Context(), c, id, wait))
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the job has ended")
+	keyFlag(cmd, &opts.IdempotencyKey)
+	return cmd
+}
+
+// selectLive finds assets of either kind.
+func selectLive(ctx context.Context, c *client.Client, texts []string) (client.Selection, error) {
+	var s client.Selection
+	for _, text := range texts {
+		asset, err := liveAsset(ctx, c, text)
+		switch {
+		case err != nil:
+			return s, err
+		case asset.Kind == kindApplication:
+			s.Applications = append(s.Applications, asset.ID)
+		default:
+			s.Tasks = append(s.Tasks, asset.ID)
+		}
+	}
+	return s, nil
+}
