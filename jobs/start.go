@@ -181,12 +181,13 @@ func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, sub submis
 	return err
 }
 
-// discard removes what a refused job left.
+// discard removes what a refused job left: the row first, because a row says that its staged package is there, and a
+// repeated submission that finds the one relies on the other.
 func (s *Service) discard(ctx context.Context, row catalog.Job) error {
-	s.discardStaged(ctx, row)
 	if err := s.catalog.DeleteJob(ctx, row.ID); err != nil {
 		return fmt.Errorf("remove the refused job: %w", err)
 	}
+	s.discardStaged(ctx, row)
 	return nil
 }
 
