@@ -4,6 +4,8 @@
 //	go run ./bench            everything, about 10 minutes
 //	go run ./bench -only small,upload
 //	go run ./bench -quick     a tenth of the sizes, to see that it works
+//	go run ./bench -only chaos
+//	                          no figure, and only where it is asked for: 200 kills, after which nothing may be lost
 package main
 
 import (
@@ -16,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"assetflow/e2e/chaos"
 )
 
 // sizes says how much each figure moves.
@@ -26,32 +30,36 @@ type sizes struct {
 	uploads     int
 	largeBytes  int64
 	largeAssets int
+	kills       int
 }
 
 var (
 	full = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 60, 16: 320, 64: 640},
-		uploadBytes: 1 << 30, uploads: 5, largeBytes: 2 << 30, largeAssets: 100,
+		uploadBytes: 1 << 30, uploads: 5, largeBytes: 2 << 30, largeAssets: 100, kills: 200,
 	}
 	quick = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 10, 16: 64, 64: 128},
-		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100,
+		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100, kills: 20,
 	}
 )
 
 // figure is one benchmark: it prints its table.
 type figure struct {
-	name string
-	run  func(ctx context.Context, s *stack, z sizes, out io.Writer) error
+	name  string
+	run   func(ctx context.Context, s *stack, z sizes, out io.Writer) error
+	alone bool // it starts what it needs itself, and runs only when it is asked for
 }
 
 var figures = []figure{
-	{"small", benchSmall},
-	{"upload", benchUpload},
-	{"large", benchLarge},
+	{name: "small", run: benchSmall},
+	{name: "upload", run: benchUpload},
+	{name: "large", run: benchLarge},
+	{name: "chaos", run: benchChaos, alone: true},
 }
 
 func main() {
+	chaos.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
@@ -64,7 +72,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	small := flags.Bool("quick", false, "a tenth of the sizes")
-	only := flags.String("only", "", "figures to print, comma separated: small, upload, large")
+	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, chaos")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -74,7 +82,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	wanted := strings.Split(*only, ",")
 	for _, f := range figures {
-		if *only != "" && !slices.Contains(wanted, f.name) {
+		if !slices.Contains(wanted, f.name) && (*only != "" || f.alone) {
+			continue
+		}
+		if f.alone {
+			if err := f.run(ctx, nil, z, out); err != nil {
+				return fmt.Errorf("%s: %w", f.name, err)
+			}
 			continue
 		}
 		// Each figure has a process of its own, so that the memory of one is not counted in the next.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,8 @@ const (
 	applicationNames = 5
 	taskNames        = 3
 	variants         = 4 // of an asset's content
+	sharedVariants   = 2 // of these, those that are the same whoever has them
+	generations      = 8 // of a user's own variants
 	bigVariant       = variants
 	smallFile        = 20 << 10
 	// bigFile goes to the store in several parts.
@@ -49,8 +52,14 @@ func (c content) same() string {
 // bundle is a package: its manifest and where its files' bytes come from.
 type bundle struct {
 	version  string
-	contents []content // applications before tasks
-	variants map[string]int
+	contents []content           // applications before tasks
+	files    map[string]fileSeed // by path
+}
+
+// fileSeed says what is in a file.
+type fileSeed struct {
+	variant, index int
+	owner          uint16 // 0: everybody's; users share such blobs
 }
 
 func appName(user, n int) string  { return fmt.Sprintf("u%02d app %d", user, n) }
@@ -58,7 +67,8 @@ func taskName(user, n int) string { return fmt.Sprintf("u%02d task %d", user, n)
 
 // newBundle chooses assets of a user and what is in them.
 func newBundle(random *rand.Rand, user, number int) bundle {
-	b := bundle{version: fmt.Sprintf("1.%d.0", number), variants: map[string]int{}}
+	b := bundle{version: fmt.Sprintf("1.%d.0", number), files: map[string]fileSeed{}}
+	owner := uint16(user*generations + number%generations) //nolint:gosec // a few dozen
 	apps := random.Perm(applicationNames)[:random.IntN(4)]
 	tasks := random.Perm(taskNames)[:random.IntN(3)]
 	if len(apps)+len(tasks) == 0 {
@@ -67,47 +77,52 @@ func newBundle(random *rand.Rand, user, number int) bundle {
 	slices.Sort(apps)
 	slices.Sort(tasks)
 	for _, n := range apps {
-		b.add(random, content{Kind: catalog.KindApplication, Name: appName(user, n)}, fmt.Sprintf("applications/%d", n))
+		b.add(random, content{Kind: catalog.KindApplication, Name: appName(user, n)}, fmt.Sprintf("applications/%d", n), owner)
 	}
 	for _, n := range tasks {
 		task := content{Kind: catalog.KindTask, Name: taskName(user, n)}
 		if random.IntN(4) > 0 { // one that the package has, the instance has, or nobody has
-			task.Applications = []string{appName(user, random.IntN(applicationNames))}
+			used := random.IntN(applicationNames)
+			if len(apps) > 0 && random.IntN(2) == 0 {
+				used = apps[0]
+			}
+			task.Applications = []string{appName(user, used)}
 		}
-		b.add(random, task, fmt.Sprintf("tasks/%d", n))
+		b.add(random, task, fmt.Sprintf("tasks/%d", n), owner)
 	}
 	return b
 }
 
-func (b *bundle) add(random *rand.Rand, c content, folder string) {
+func (b *bundle) add(random *rand.Rand, c content, folder string, owner uint16) {
 	variant := random.IntN(variants)
 	if random.IntN(50) == 0 {
 		variant = bigVariant
 	}
-	c.Description = fmt.Sprintf("variant %d", variant)
+	if variant < sharedVariants || variant == bigVariant {
+		owner = 0
+	}
+	c.Description = fmt.Sprintf("variant %d of %d", variant, owner)
 	c.Definition = fmt.Sprintf(`{"variant":%d}`, variant)
 	for i := range 1 + variant%2 {
-		path := fmt.Sprintf("%s/%d.bin", folder, i)
-		size, digest := fileSize(variant, i), sha256.New()
-		_, _ = io.Copy(digest, fileBytes(variant, i)) // neither side can fail
-		c.Files = append(c.Files, assetpackage.File{Path: path, SHA256: hex.EncodeToString(digest.Sum(nil)), Size: size})
-		b.variants[path] = variant*10 + i
+		path, seed, digest := fmt.Sprintf("%s/%d.bin", folder, i), fileSeed{variant, i, owner}, sha256.New()
+		_, _ = io.Copy(digest, seed.open()) // neither side can fail
+		c.Files = append(c.Files, assetpackage.File{Path: path, SHA256: hex.EncodeToString(digest.Sum(nil)), Size: seed.size()})
+		b.files[path] = seed
 	}
 	b.contents = append(b.contents, c)
 }
 
-// Files of one variant are equal whoever has them, so users share blobs.
-func fileBytes(variant, i int) io.Reader {
-	var seed [32]byte
-	seed[0], seed[1] = byte(variant), byte(i) //nolint:gosec // a handful of each
-	return io.LimitReader(rand.NewChaCha8(seed), fileSize(variant, i))
+func (f fileSeed) open() io.Reader {
+	seed := [32]byte{byte(f.variant), byte(f.index)} //nolint:gosec // a handful of each
+	binary.LittleEndian.PutUint16(seed[2:], f.owner)
+	return io.LimitReader(rand.NewChaCha8(seed), f.size())
 }
 
-func fileSize(variant, i int) int64 {
-	if variant == bigVariant {
+func (f fileSeed) size() int64 {
+	if f.variant == bigVariant {
 		return bigFile
 	}
-	return int64(1+variant+2*i) * smallFile / variants
+	return int64(1+f.variant+2*f.index) * smallFile / variants
 }
 
 // bytes writes the package.
@@ -125,7 +140,7 @@ func (b *bundle) bytes(ctx context.Context) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	err := assetpackage.Write(ctx, &out, m, func(_ context.Context, path string) (io.ReadCloser, error) {
-		return io.NopCloser(fileBytes(b.variants[path]/10, b.variants[path]%10)), nil
+		return io.NopCloser(b.files[path].open()), nil
 	})
 	return out.Bytes(), err
 }

@@ -144,7 +144,7 @@ func (u *user) next(ctx context.Context, number int) (*op, error) {
 
 func (u *user) makeImport(ctx context.Context, o *op) error {
 	o.mode = client.Merge
-	if u.random.IntN(3) == 0 {
+	if u.random.IntN(4) == 0 {
 		o.mode = client.AddNew
 	}
 	if u.random.IntN(5) == 0 {
@@ -155,7 +155,7 @@ func (u *user) makeImport(ctx context.Context, o *op) error {
 	if o.bytes, err = o.bundle.bytes(ctx); err != nil {
 		return fmt.Errorf("make a package: %w", err)
 	}
-	switch u.random.IntN(12) {
+	switch u.random.IntN(16) {
 	case 0:
 		o.invalid, o.bytes = true, o.bytes[:len(o.bytes)/2]
 	case 1:
