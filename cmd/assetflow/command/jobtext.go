@@ -160,7 +160,7 @@ func showDeleted(s *sheet, result json.RawMessage) {
 	if json.Unmarshal(result, &r) != nil {
 		return
 	}
-	s.line("\nInto the trash: %s. Brought back by `assetflow trash restore`.", count(r.Deleted, "asset"))
+	s.line("\nInto the trash: %s. Get back with `assetflow trash restore`.", count(r.Deleted, "asset"))
 	rows := make([][]string, 0, len(r.Assets)+1)
 	rows = append(rows, []string{"KIND", "NAME", "ASSET"})
 	for _, asset := range r.Assets {
