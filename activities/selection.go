@@ -17,5 +17,12 @@ type SelectionJob struct {
 
 // Subject is what a person calls the selection.
 func (j SelectionJob) Subject() string {
-	return fmt.Sprintf("%d applications, %d tasks", len(j.Applications), len(j.Tasks))
+	return count(len(j.Applications), "application") + ", " + count(len(j.Tasks), "task")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -82,11 +82,12 @@ func TestFiftyAtOnceNeverOverlap(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			var refusal *client.Error
-			if errors.As(err, &refusal) && refusal.Code == "ROMA.10012" {
-				refused++
-			} else if err == nil {
+			switch {
+			case err == nil:
 				accepted = append(accepted, id)
-			} else {
+			case errors.As(err, &refusal) && refusal.Code == "ROMA.10012":
+				refused++
+			default:
 				t.Errorf("import %d: %v", i, err)
 			}
 		})

@@ -104,7 +104,7 @@ func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
 		return s.resume(ctx, row, sub)
 	}
 	if err != nil {
-		s.discardStaged(ctx, row)
+		// The package stays: a job of this id may run and read it, which could not be asked. The sweep takes it if not.
 		return Job{}, fmt.Errorf("insert the job: %w", err)
 	}
 	return s.carryThrough(ctx, row, sub)

@@ -152,10 +152,10 @@ func TestOutlive(t *testing.T) {
 		late, stop := outlive(ctx, time.Second)
 		defer stop()
 		cancel()
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - 1) //nolint:forbidigo // in the bubble no time passes
 		synctest.Wait()
 		require.NoError(t, late.Err(), "requests in flight get their grace")
-		time.Sleep(1)
+		time.Sleep(1) //nolint:forbidigo // in the bubble no time passes
 		synctest.Wait()
 		require.Error(t, late.Err(), "and no more")
 

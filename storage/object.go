@@ -21,7 +21,7 @@ const (
 // Object gives random access to one stored object. It is safe for concurrent use and needs no closing; it keeps at
 // most 4 MiB of the object in memory.
 type Object struct {
-	ctx   context.Context // for ReadAt, whose signature has none
+	ctx   context.Context //nolint:containedctx // for ReadAt, whose signature has none
 	store *Store
 	key   string
 	size  int64
@@ -149,7 +149,7 @@ func (o *Object) OpenRange(ctx context.Context, off, n int64) (io.ReadCloser, er
 
 // readerAt reads from blocks under the context of one call.
 type readerAt struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // it lives as long as one reader
 	o   *Object
 }
 

@@ -92,7 +92,7 @@ func (r *rangeReader) finish(err error) {
 		_ = r.body.Close()
 		r.body = nil
 	}
-	if r.err == nil || r.err == io.EOF {
+	if r.err == nil || errors.Is(r.err, io.EOF) {
 		r.err = err
 	}
 }

@@ -96,7 +96,7 @@ func (s *Store) cleanUp(ctx context.Context, cause error, undo func(context.Cont
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	if err := undo(ctx); err != nil {
-		return fmt.Errorf("%w (and the clean-up failed: %v)", cause, err)
+		return fmt.Errorf("%w (and the clean-up failed: %w)", cause, err)
 	}
 	return cause
 }
@@ -120,7 +120,7 @@ func (u *upload) send(ctx, requests context.Context, src *source, head *buffer) 
 
 	var readErr error
 	for next := head; next != nil; {
-		buf, part := next, &types.CompletedPart{PartNumber: aws.Int32(int32(len(u.parts) + 1))}
+		buf, part := next, &types.CompletedPart{PartNumber: aws.Int32(int32(len(u.parts) + 1))} //nolint:gosec // there are at most 10,000 parts
 		u.parts = append(u.parts, part)
 		sending.Go(func() error { // waits while as many parts as may be are in flight
 			defer u.store.buffers.put(buf)

@@ -25,7 +25,6 @@ const (
 	CodeKey              = "api.idempotency_key"    // Invalid: the key is malformed
 	CodeKeyReused        = "api.key_reused"         // Invalid: the key was used for another request
 	CodePending          = "api.pending"            // Conflict: the first request of the key has no answer yet; Details is when to try again, in seconds
-	CodeOnConflict       = "api.on_conflict"        // Invalid: an unknown way to deal with a running job
 )
 
 // ErrorForm answers a request with an error in a contract's own form and ends its handling.

@@ -23,15 +23,6 @@ const (
 	HeaderReplayed       = "Idempotency-Replayed" // "true" on an answer that was given before
 )
 
-// HeaderOnConflict says what becomes of a job that cannot start because one of its kind runs.
-const HeaderOnConflict = "Assetflow-On-Conflict"
-
-// The values of HeaderOnConflict.
-const (
-	OnConflictQueue   = "queue"   // it waits its turn
-	OnConflictReplace = "replace" // the running one is cancelled
-)
-
 // maxKey is the longest key in bytes.
 const maxKey = 255
 
@@ -45,21 +36,14 @@ const (
 // keepTime bounds what is written down about a request after its job has started, or was refused.
 const keepTime = 10 * time.Second
 
-// CheckSubmission refuses malformed headers of a request that starts a job, before anything of the body is read:
-// Invalid CodeKey, CodeOnConflict.
+// CheckSubmission refuses a malformed key of a request that starts a job, before anything of the body is read:
+// Invalid CodeKey.
 func CheckSubmission(r *http.Request) error {
 	if keys := r.Header.Values(HeaderIdempotencyKey); len(keys) > 1 || len(keys) == 1 && !saneKey(keys[0]) {
 		return fault.New(fault.Invalid, CodeKey, "The header %s must be given once, with 1 to %d visible ASCII characters.",
 			HeaderIdempotencyKey, maxKey)
 	}
-	switch choices := r.Header.Values(HeaderOnConflict); {
-	case len(choices) == 0:
-		return nil
-	case len(choices) == 1 && (choices[0] == OnConflictQueue || choices[0] == OnConflictReplace):
-		return nil
-	default:
-		return fault.New(fault.Invalid, CodeOnConflict, "The header %s must be %s or %s.", HeaderOnConflict, OnConflictQueue, OnConflictReplace)
-	}
+	return nil
 }
 
 func saneKey(key string) bool {

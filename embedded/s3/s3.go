@@ -228,11 +228,11 @@ func resolveAddr(addr string) (string, bool, error) {
 	if port != "0" {
 		return net.JoinHostPort(host, port), false, nil
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return "", false, err
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }() // it has only found the port
 	_, port, err = net.SplitHostPort(ln.Addr().String())
 	return net.JoinHostPort(host, port), true, err
 }

@@ -185,7 +185,7 @@ func testFailures(t *testing.T, open func(*testing.T) *storage.Store) {
 				answers := make(chan *http.Response, 1)
 				cancel()
 				carrying.Go(func() {
-					time.Sleep(100 * time.Millisecond) // how long the server takes
+					time.Sleep(100 * time.Millisecond) //nolint:forbidigo // this is how long the server takes
 					if answer, err := next.RoundTrip(late); err == nil {
 						answers <- answer
 					}
