@@ -19,7 +19,7 @@ const (
 	maxObject = int64(PartSize) * maxParts
 
 	// maxPartBuffers bounds the buffers of PartSize in a store.
-	maxPartBuffers = 8
+	maxPartBuffers = 6
 
 	// idleParts is how many of them are kept for the next writer: as many as one uses.
 	idleParts = partsInFlight + 1

@@ -33,7 +33,7 @@
 // # Memory
 //
 // A write holds one buffer of 128 KiB or 1 MiB while its body fits, and then up to four of 8 MiB (one being filled,
-// three on their way). Of the latter at most 8 exist in a store at a time, whatever the number of writers: 64 MiB.
+// three on their way). Of the latter at most 6 exist in a store at a time, whatever the number of writers: 48 MiB.
 // A writer that gets none waits, and its sender with it. One that never sends the rest of its body keeps its buffer,
 // so the edge must cut off senders that stall.
 //
