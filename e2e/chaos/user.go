@@ -41,7 +41,8 @@ type op struct {
 	lost   string         // an id that nobody has, in addition
 
 	// of an export
-	exported []content // what was in the archive; nil where it was not downloaded
+	exported  []content // what was in the archive; nil where it was not downloaded
+	brokenOff bool      // its download was
 }
 
 func (o *op) String() string { return fmt.Sprintf("u%02d-%04d-%s", o.user, o.number, o.kind) }
@@ -363,6 +364,7 @@ func (u *user) download(ctx context.Context, o *op) error {
 		u.run.history.add(event{What: "download", User: u.number, Op: o.String(), Text: fmt.Sprintf("%d bytes: %v", archive.Len(), err)})
 		switch {
 		case errors.Is(err, errBrokenOff):
+			o.brokenOff = true
 			return nil
 		case err == nil:
 			return u.unpack(ctx, o, archive.Bytes(), got)
