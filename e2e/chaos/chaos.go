@@ -49,7 +49,7 @@ func Run(ctx context.Context, opts Options) (report Report, err error) {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if opts.Seed == 0 {
-		opts.Seed = rand.Uint64N(1<<32) + 1 //nolint:gosec // a seed is no secret
+		opts.Seed = rand.Uint64N(1<<32) + 1
 	}
 	dir, err := os.MkdirTemp("", "assetflow-chaos-")
 	if err != nil {
@@ -204,7 +204,7 @@ func (r *run) accepted() int {
 }
 
 func newRandom(seed, stream uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // a run must be repeatable
+	return rand.New(rand.NewPCG(seed, stream))
 }
 
 func pause(ctx context.Context, d time.Duration) error {

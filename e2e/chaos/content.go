@@ -68,7 +68,7 @@ func taskName(user, n int) string { return fmt.Sprintf("u%02d task %d", user, n)
 // newBundle chooses assets of a user and what is in them.
 func newBundle(random *rand.Rand, user, number int) bundle {
 	b := bundle{version: fmt.Sprintf("1.%d.0", number), files: map[string]fileSeed{}}
-	owner := uint16(user*generations + number%generations) //nolint:gosec // a few dozen
+	owner := uint16(user*generations + number%generations)
 	apps := random.Perm(applicationNames)[:random.IntN(4)]
 	tasks := random.Perm(taskNames)[:random.IntN(3)]
 	if len(apps)+len(tasks) == 0 {
@@ -113,7 +113,7 @@ func (b *bundle) add(random *rand.Rand, c content, folder string, owner uint16) 
 }
 
 func (f fileSeed) open() io.Reader {
-	seed := [32]byte{byte(f.variant), byte(f.index)} //nolint:gosec // a handful of each
+	seed := [32]byte{byte(f.variant), byte(f.index)}
 	binary.LittleEndian.PutUint16(seed[2:], f.owner)
 	return io.LimitReader(rand.NewChaCha8(seed), f.size())
 }

@@ -27,7 +27,7 @@ type history struct {
 }
 
 func openHistory(dir string) (*history, error) {
-	file, err := os.OpenFile(filepath.Join(dir, "history.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // a folder of ours
+	file, err := os.OpenFile(filepath.Join(dir, "history.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	return &history{file: file}, err
 }
 

@@ -165,7 +165,7 @@ func startProcess(ctx context.Context, s spec, unexpected func(error)) (*process
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	// Not bound to ctx: who ends it says so.
-	p := &process{cmd: exec.CommandContext(context.WithoutCancel(ctx), self), ended: make(chan struct{})} //nolint:gosec // this very binary
+	p := &process{cmd: exec.CommandContext(context.WithoutCancel(ctx), self), ended: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), roleEnv+"="+string(text))
 	p.cmd.Stderr = log
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {

@@ -124,7 +124,7 @@ const (
 func freeAddr(ctx context.Context) (string, error) {
 	var err error
 	for range portTries {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+mathrand.IntN(lastPort-firstPort)) //nolint:gosec // a port is no secret
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+mathrand.IntN(lastPort-firstPort))
 		var ln net.Listener
 		if ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err == nil {
 			return addr, ln.Close()
