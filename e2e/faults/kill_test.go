@@ -90,21 +90,7 @@ func TestAKilledWorkerLosesNothing(t *testing.T) {
 			id, err := c.Import(t.Context(), "kill.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
 			require.NoError(t, err)
 
-			killed := startWorker(t, k)
-			err = killed.Wait()
-			require.Error(t, err, "the worker did not come to the point where it kills itself")
-			status, ok := killed.ProcessState.Sys().(syscall.WaitStatus)
-			require.True(t, ok)
-			require.Equal(t, syscall.SIGKILL, status.Signal())
-			job, err := c.Job(t.Context(), id)
-			require.NoError(t, err)
-			require.Equal(t, client.Running, job.Status)
-
-			healthy := startWorker(t, kill{})
-			job, err = c.WaitJob(t.Context(), id, nil)
-			require.NoError(t, err)
-			require.NoError(t, healthy.Process.Signal(syscall.SIGTERM))
-			require.NoError(t, healthy.Wait())
+			job := killAndGoOn(t, c, k, id)
 
 			require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
 			requireOneEffect(t, c, 2)
@@ -114,6 +100,82 @@ func TestAKilledWorkerLosesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// killAndGoOn lets a worker kill itself in the job, and another one end it.
+func killAndGoOn(t *testing.T, c *client.Client, k kill, id string) client.Job {
+	t.Helper()
+	killed := startWorker(t, k)
+	require.Error(t, killed.Wait(), "the worker did not come to the point where it kills itself")
+	status, ok := killed.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, ok)
+	require.Equal(t, syscall.SIGKILL, status.Signal())
+	job, err := c.Job(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, client.Running, job.Status)
+
+	healthy := startWorker(t, kill{})
+	job, err = c.WaitJob(t.Context(), id, nil)
+	require.NoError(t, err)
+	require.NoError(t, healthy.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, healthy.Wait())
+	return job
+}
+
+// The same for jobs over assets that are there: exports, and the deletion that ends the test.
+func TestAKilledWorkerLosesNoSelection(t *testing.T) {
+	c, project := newCaller(t)
+	pkg := packagetest.Spec{Name: "kill", Applications: 1, Tasks: 1, FilesPerAsset: 2, FileBytes: 9 << 20}.Bytes()
+	id, err := c.Import(t.Context(), "kill.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
+	require.NoError(t, err)
+	worker := startWorker(t, kill{})
+	job, err := c.WaitJob(t.Context(), id, nil)
+	require.NoError(t, err)
+	require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
+	require.NoError(t, worker.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, worker.Wait())
+	page, err := c.ListAssets(t.Context(), client.AssetFilter{})
+	require.NoError(t, err)
+	var chosen client.Selection
+	for _, a := range page.Assets {
+		if a.Kind == "task" {
+			chosen.Tasks = append(chosen.Tasks, a.ID)
+		} else {
+			chosen.Applications = append(chosen.Applications, a.ID)
+		}
+	}
+
+	for _, k := range []kill{
+		{Step: "WriteArchive", Request: 4, When: "answered"}, {Step: "WriteArchive"}, {Step: "CommitExport"}, {Step: "EndJob"},
+	} {
+		t.Run("export/"+k.String(), func(t *testing.T) {
+			id, err := c.StartExport(t.Context(), chosen, client.StartOptions{})
+			require.NoError(t, err)
+			job := killAndGoOn(t, c, k, id)
+			require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
+			var archive bytes.Buffer
+			_, err = c.DownloadArchive(t.Context(), job.ArchiveID, &archive, nil)
+			require.NoError(t, err)
+			require.Equal(t, pkg, archive.Bytes())
+			// The API removes it when it knows that the last byte has arrived.
+			require.Eventually(t, func() bool {
+				for _, err := range stack.Storage().ListArchives(t.Context(), "archives/"+project+"/") {
+					require.NoError(t, err)
+					return false
+				}
+				return true
+			}, 30*time.Second, 20*time.Millisecond, "the archive stays after its download")
+		})
+	}
+	t.Run("delete/CommitDeletion", func(t *testing.T) {
+		id, err := c.StartDeletion(t.Context(), chosen, client.StartOptions{})
+		require.NoError(t, err)
+		job := killAndGoOn(t, c, kill{Step: "CommitDeletion"}, id)
+		require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
+		page, err := c.ListAssets(t.Context(), client.AssetFilter{})
+		require.NoError(t, err)
+		require.Empty(t, page.Assets)
+	})
 }
 
 // requireOneEffect proves that there are just so many assets, each in its first version, with all their bytes.
