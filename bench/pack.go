@@ -14,7 +14,7 @@ import (
 func spec(serial int64, assets int, size int64) packagetest.Spec {
 	return packagetest.Spec{
 		Name: fmt.Sprintf("bench %d", serial), Applications: assets, FilesPerAsset: 1,
-		FileBytes: size / int64(assets), Seed: uint64(serial), //nolint:gosec // a serial is never negative
+		FileBytes: size / int64(assets), Seed: uint64(serial),
 	}
 }
 

@@ -53,7 +53,8 @@ func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObje
 		return nil, err
 	}
 	imp.FileName = fileName
-	// What a job was given is the job's. Where the job service is away, the job may run all the same.
+	// What a job was given is the job's. Where the outcome of the start is not known, the job may run all the same, and
+	// a repeated submission carries it through with this package.
 	given := false
 	defer func() {
 		if !given {
@@ -70,7 +71,8 @@ func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObje
 			return s.Jobs.StartImport(ctx, imp)
 		}
 		job, err := s.Jobs.StartImport(ctx, imp)
-		given = err == nil || fault.KindOf(err) == fault.Unavailable
+		kind := fault.KindOf(err)
+		given = err == nil || kind == fault.Unavailable || kind == fault.Internal
 		return job, err
 	})
 }
