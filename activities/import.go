@@ -60,6 +60,8 @@ type Import struct {
 	Storage *storage.Store
 	Limits  assetpackage.Limits
 	Logger  *slog.Logger
+
+	recent recent
 }
 
 // InspectPackage reads the staged package in place: its structure, its manifest, and every file against its size
@@ -118,9 +120,20 @@ func (a *Import) CommitImport(ctx context.Context, job ImportJob) (catalog.Impor
 }
 
 func (a *Import) open(ctx context.Context, job ImportJob) (*assetpackage.Package, error) {
-	pkg, err := assetpackage.Open(ctx, a.Storage.OpenStaged(ctx, job.Staged.Key, job.Staged.Size), a.Limits)
+	small := job.Staged.Size <= recentBytes
+	if pkg := a.recent.find(job.Staged); small && pkg != nil {
+		return pkg, nil
+	}
+	source := ctx
+	if small {
+		source = context.WithoutCancel(ctx) // it outlives this step
+	}
+	pkg, err := assetpackage.Open(ctx, a.Storage.OpenStaged(source, job.Staged.Key, job.Staged.Size), a.Limits)
 	if err != nil {
 		return nil, fmt.Errorf("open staged package: %w", err)
+	}
+	if small {
+		a.recent.add(job.Staged, pkg)
 	}
 	return pkg, nil
 }
