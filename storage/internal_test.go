@@ -155,7 +155,7 @@ func TestOutlive(t *testing.T) {
 		time.Sleep(time.Second - 1) //nolint:forbidigo // in the bubble no time passes
 		synctest.Wait()
 		require.NoError(t, late.Err(), "requests in flight get their grace")
-		time.Sleep(1) //nolint:forbidigo // in the bubble no time passes
+		time.Sleep(time.Nanosecond) //nolint:forbidigo // in the bubble no time passes
 		synctest.Wait()
 		require.Error(t, late.Err(), "and no more")
 

@@ -25,7 +25,7 @@ const (
 
 // rangeReader streams a part of an object and goes on from the offset it has reached when the connection breaks.
 type rangeReader struct {
-	ctx   context.Context // of the call that opened it: a reader has no other way to learn of its end
+	ctx   context.Context //nolint:containedctx // of the call that opened it: a reader has no other way to learn of its end
 	store *Store
 	key   string
 	size  int64 // of the object; unknownSize until the first answer

@@ -125,7 +125,7 @@ func start(ctx context.Context, opts Options) (*Server, error) {
 
 	const tries = 5 // for a free port that somebody takes between our look and the gateway's bind
 	for try := 1; ; try++ {
-		addr, chosen, err := resolveAddr(opts.Addr)
+		addr, chosen, err := resolveAddr(ctx, opts.Addr)
 		if err != nil {
 			return nil, err
 		}
@@ -217,7 +217,7 @@ func (s *Server) Stop() {
 
 // resolveAddr gives the address to listen on and whether its port was chosen here. The gateway takes an address,
 // not a listener, and does not say which port it got, so a free one is looked up and given up again for it.
-func resolveAddr(addr string) (string, bool, error) {
+func resolveAddr(ctx context.Context, addr string) (string, bool, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return "", false, fmt.Errorf("address %q: %w", addr, err)
@@ -228,7 +228,7 @@ func resolveAddr(addr string) (string, bool, error) {
 	if port != "0" {
 		return net.JoinHostPort(host, port), false, nil
 	}
-	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, port))
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return "", false, err
 	}

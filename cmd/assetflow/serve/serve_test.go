@@ -18,8 +18,8 @@ import (
 	"assetflow/client"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
-	"assetflow/embedded/s3"       //nolint:depguard // the tests run on real servers; the binary does not link them
-	"assetflow/embedded/temporal" //nolint:depguard // as above
+	"assetflow/embedded/s3"
+	"assetflow/embedded/temporal"
 	"assetflow/fault"
 )
 
