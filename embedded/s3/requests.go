@@ -29,14 +29,20 @@ func newRequests() *requests {
 
 // track is the middleware that sees every request.
 func (r *requests) track(c fiber.Ctx) error {
-	r.begin(c.RequestCtx().Conn())
+	if !r.begin(c.RequestCtx().Conn()) {
+		return fiber.ErrServiceUnavailable
+	}
 	defer r.done()
 	return c.Next()
 }
 
-func (r *requests) begin(conn net.Conn) {
+// begin counts a request in; false when the server has ended, and the working directory may be another's by now.
+func (r *requests) begin(conn net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.over && r.handlers == 0 {
+		return false
+	}
 	r.handlers++
 	if r.conns[conn] = struct{}{}; len(r.conns) >= r.prune {
 		for conn := range r.conns {
@@ -46,6 +52,7 @@ func (r *requests) begin(conn net.Conn) {
 		}
 		r.prune = max(firstPrune, 2*len(r.conns))
 	}
+	return true
 }
 
 func (r *requests) done() {
@@ -73,7 +80,7 @@ func closed(conn net.Conn) bool {
 	return err != nil || raw.Control(func(uintptr) {}) != nil
 }
 
-// end waits for the gateway to return and closes the connections that keep it from doing so. It tells whether every
+// end waits for the gateway to return, closes the connections that keep it from doing so, and tells whether every
 // handler has ended. It is called once.
 func (r *requests) end(gateway <-chan struct{}) bool {
 	drain := time.NewTimer(drainTime)
@@ -93,12 +100,16 @@ func (r *requests) end(gateway <-chan struct{}) bool {
 
 	end := time.NewTimer(endTime)
 	defer end.Stop()
-	for _, c := range []<-chan struct{}{r.idle, gateway} {
-		select {
-		case <-c:
-		case <-end.C:
-			return false
-		}
+	select {
+	case <-r.idle:
+	case <-end.C:
+		return false
+	}
+	// A connection that was opened and never used is in nobody's list, and the gateway waits for it. It has closed its
+	// listener long ago, and a request that still comes is refused, so nobody else need wait.
+	select {
+	case <-gateway:
+	case <-time.After(lingerTime):
 	}
 	return true
 }

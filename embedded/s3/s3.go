@@ -58,6 +58,8 @@ const (
 	drainTime = 2 * time.Second
 	// How long Stop waits for handlers after that.
 	endTime = 5 * time.Second
+	// lingerTime is how long Stop then waits for the gateway to return.
+	lingerTime = time.Second
 )
 
 // ErrRunning says that this process already runs a server.

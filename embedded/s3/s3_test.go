@@ -92,6 +92,22 @@ func TestRestartKeepsData(t *testing.T) {
 	requireObject(t, client(second.Endpoint()), "kept", "copy", "still here")
 }
 
+// Clients open connections ahead that they never use. They hold up neither the stop nor the next start.
+func TestStopWithAnUnusedConnection(t *testing.T) {
+	first := start(t, options(t.TempDir()))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(first.Endpoint(), "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+
+	began := time.Now()
+	first.Stop()
+	require.Less(t, time.Since(began), 8*time.Second)
+
+	second := start(t, options(t.TempDir()))
+	_, err = client(second.Endpoint()).ListBuckets(t.Context(), &awss3.ListBucketsInput{})
+	require.NoError(t, err)
+}
+
 func TestRelativeDataDir(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
