@@ -82,11 +82,12 @@ var kills = []kill{
 
 // One after the other: the worker that kills itself would take the steps of other jobs along.
 func TestAKilledWorkerLosesNothing(t *testing.T) {
-	for _, k := range kills {
+	for i, k := range kills {
 		t.Run(k.String(), func(t *testing.T) {
 			c, project := newCaller(t)
-			// Two of the files are large enough to go to the store in several parts.
-			pkg := packagetest.Spec{Name: "kill", Applications: 1, Tasks: 1, FilesPerAsset: 2, FileBytes: 9 << 20}.Bytes()
+			// The files are large enough to go to the store in several parts, and no two cases share one, or there would
+			// be nothing to store.
+			pkg := packagetest.Spec{Name: "kill", Applications: 1, Tasks: 1, FilesPerAsset: 2, FileBytes: 9 << 20, Seed: uint64(i)}.Bytes()
 			id, err := c.Import(t.Context(), "kill.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
 			require.NoError(t, err)
 

@@ -123,6 +123,7 @@ func (a *killActivity) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 	}
 	a.killer.inStep.Store(true)
 	result, err := a.Next.ExecuteActivity(ctx, in)
+	a.killer.inStep.Store(false)
 	if a.killer.kill.Request == 0 {
 		a.killer.now()
 	}
@@ -166,7 +167,10 @@ func startWorker(t *testing.T, k kill) *exec.Cmd {
 		CatalogURL: attached.CatalogURL, Storage: attached.Storage, TemporalAddr: stack.TemporalAddr(), Kill: k,
 	})
 	require.NoError(t, err)
-	process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
+	// Long enough for every job here; a worker that misses its point must not hang the test.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	process := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
 	process.Env = append(os.Environ(), workerEnv+"="+string(spec))
 	process.Stderr = os.Stderr
 	process.Cancel = func() error { return process.Process.Signal(syscall.SIGTERM) }
