@@ -68,6 +68,10 @@ var ErrRunning = errors.New("an embedded S3 server already runs in this process,
 // running is held by the one server of the process.
 var running sync.Mutex
 
+// lingering is closed when the gateway of the server that was stopped last has returned; nil before the first. It is
+// read and written by who holds running.
+var lingering <-chan struct{}
+
 // Options says where the server listens and where its data lies. Every field but Region is needed.
 type Options struct {
 	Addr      string // "127.0.0.1:9000"; port 0 takes a free one
@@ -99,12 +103,24 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if !running.TryLock() {
 		return nil, ErrRunning
 	}
-	s, err := start(ctx, opts)
+	s, err := startAfter(ctx, lingering, opts)
 	if err != nil {
 		running.Unlock()
 		return nil, fmt.Errorf("start embedded S3: %w", err)
 	}
 	return s, nil
+}
+
+// startAfter waits for the last gateway to return, for up to the ten seconds that it may take, and starts the next.
+func startAfter(ctx context.Context, last <-chan struct{}, opts Options) (*Server, error) {
+	if last != nil {
+		select {
+		case <-last:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return start(ctx, opts)
 }
 
 func start(ctx context.Context, opts Options) (*Server, error) {
@@ -213,6 +229,7 @@ func (s *Server) Stop() {
 		if wd, err := os.Getwd(); err != nil || wd == s.dir {
 			_ = os.Chdir(s.previous)
 		}
+		lingering = s.done
 		running.Unlock()
 	})
 }
