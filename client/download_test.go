@@ -252,6 +252,15 @@ func TestADownloadThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	a := newArchive()
 	ctx, cancel := context.WithCancel(t.Context())
+	a.spoil = func(call int, w http.ResponseWriter, r *http.Request) bool {
+		if call > 1 {
+			return false
+		}
+		a.serve(&short{ResponseWriter: w, left: 1000}, r) // a download that has everything is not given up any more
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return true
+	}
 	cl := a.client(t)
 	_, err := cl.DownloadArchive(ctx, archiveID, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }), nil)
 	require.ErrorIs(t, err, context.Canceled)
