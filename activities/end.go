@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"assetflow/catalog"
+	"assetflow/fault"
 	"assetflow/storage"
 )
 
@@ -31,6 +32,8 @@ type End struct {
 	Catalog *catalog.Catalog
 	Storage *storage.Store
 	Logger  *slog.Logger
+	// Wake tells the queue that waits for a job's workflow id that its turn is near; nil: it looks by itself.
+	Wake func(ctx context.Context, job catalog.Job) error
 }
 
 // EndJob writes the job's end into the catalog and removes what the job leaves behind. Both may be done twice: the
@@ -55,6 +58,23 @@ func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
 			return Ended{}, stepError(ctx, fmt.Errorf("remove the archive: %w", err))
 		}
 	}
+	a.wakeQueue(ctx, job)
 	a.Logger.InfoContext(ctx, "job ended", "job_id", e.JobID, "state", job.State, "reasons", len(job.Reasons))
 	return Ended{State: job.State}, nil
+}
+
+// wakeQueue spares the next job a wait. A queue that is not reached looks by itself, so a failure is only logged.
+func (a *End) wakeQueue(ctx context.Context, job catalog.Job) {
+	if a.Wake == nil {
+		return
+	}
+	_, err := a.Catalog.FirstQueued(ctx, job.WorkflowID)
+	if err == nil {
+		err = a.Wake(ctx, job)
+	} else if fault.KindOf(err) == fault.NotFound {
+		return
+	}
+	if err != nil {
+		a.Logger.WarnContext(ctx, "the waiting jobs were not told", "job_id", job.ID, "error", err)
+	}
 }

@@ -116,7 +116,7 @@ func (a *Sweep) ownerEnded(ctx context.Context, jobID string) (catalog.Job, bool
 	if err != nil {
 		return catalog.Job{}, false, fmt.Errorf("find the job: %w", err)
 	}
-	return job, job.State != catalog.JobRunning, nil
+	return job, job.State.Ended(), nil
 }
 
 // beforeJobs moves a time back to shortly before the oldest running job began: what was there earlier is none of theirs.
@@ -127,7 +127,7 @@ func (a *Sweep) beforeJobs(ctx context.Context, before time.Time) (time.Time, er
 	}
 	for i, job := range unsettled {
 		// After a whole page without a running job, the next one may be.
-		if job.State == catalog.JobRunning || i == sweepPage-1 {
+		if !job.State.Ended() || i == sweepPage-1 {
 			if began := job.CreatedAt.Add(-clockSkew); began.Before(before) {
 				before = began
 			}

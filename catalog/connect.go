@@ -24,6 +24,8 @@ import (
 type database interface {
 	// lockForUpdate is the clause that locks the selected rows of a table alias until the transaction ends.
 	lockForUpdate(alias string) string
+	// lockName keeps other transactions that lock the same name waiting until this one ends.
+	lockName(ctx context.Context, tx bun.Tx, name string) error
 	// openForMigration opens a connection pool of its own for goose, and a lock that only one process holds.
 	openForMigration(ctx context.Context) (*migration, error)
 }
@@ -40,10 +42,18 @@ type sqliteDatabase struct{ path string }
 // A write transaction on SQLite takes the only write lock when it begins, so no row needs one.
 func (sqliteDatabase) lockForUpdate(string) string { return "" }
 
+// The write lock is the only one here, too.
+func (sqliteDatabase) lockName(context.Context, bun.Tx, string) error { return nil }
+
 type postgresDatabase struct{ config *pgx.ConnConfig }
 
 // The weaker lock suffices to keep two commits apart and lets other rows refer to the locked one meanwhile.
 func (postgresDatabase) lockForUpdate(alias string) string { return "NO KEY UPDATE OF " + alias }
+
+func (postgresDatabase) lockName(ctx context.Context, tx bun.Tx, name string) error {
+	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", name)
+	return err
+}
 
 func (c *Catalog) openSQLite(ctx context.Context, path string) error {
 	if path == "" {

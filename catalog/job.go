@@ -15,16 +15,20 @@ const (
 	AssetExport JobKind = "asset-export"
 )
 
-// JobState is where a job stands. Every state but JobRunning is final.
+// JobState is where a job stands.
 type JobState string
 
-// The states.
+// The states. A queued job is one that runs as far as all else is concerned: it has not ended.
 const (
+	JobQueued    JobState = "queued"
 	JobRunning   JobState = "running"
 	JobSucceeded JobState = "succeeded"
 	JobFailed    JobState = "failed"
 	JobCancelled JobState = "cancelled"
 )
+
+// Ended tells whether the state is final.
+func (s JobState) Ended() bool { return s != JobQueued && s != JobRunning }
 
 // MaxReasons is how many reasons a job keeps; the contracts show no more.
 const MaxReasons = 10
@@ -58,7 +62,7 @@ type Job struct {
 
 // JobOutcome is how a job ends, other than by the commit of its effect.
 type JobOutcome struct {
-	State   JobState // not JobRunning
+	State   JobState // one that is final
 	Reasons []Reason // those beyond MaxReasons are dropped
 }
 

@@ -29,6 +29,18 @@ type jobRow struct {
 	CreatedAt  stamp  `bun:"created_at"`
 	EndedAt    stamp  `bun:"ended_at,nullzero"`
 	Settled    bool   `bun:"settled"`
+	Queued     bool   `bun:"queued,scanonly"`
+}
+
+func newJobRow(job Job) jobRow {
+	row := jobRow{
+		ID: job.ID, Kind: string(job.Kind), ProjectID: job.ProjectID, InstanceID: job.InstanceID, UserID: job.UserID,
+		WorkflowID: job.WorkflowID, Subject: job.Subject, State: string(JobRunning), Request: string(job.Request), CreatedAt: stampOf(job.CreatedAt),
+	}
+	if row.CreatedAt.IsZero() {
+		row.CreatedAt = now()
+	}
+	return row
 }
 
 func (r jobRow) job() (Job, error) {
@@ -36,6 +48,9 @@ func (r jobRow) job() (Job, error) {
 		ID: r.ID, Kind: JobKind(r.Kind), ProjectID: r.ProjectID, InstanceID: r.InstanceID, UserID: r.UserID, UserName: r.UserName,
 		WorkflowID: r.WorkflowID, Subject: r.Subject, State: JobState(r.State), Request: rawJSON(r.Request), Result: rawJSON(r.Result),
 		CreatedAt: r.CreatedAt.at, EndedAt: r.EndedAt.pointer(), Settled: r.Settled,
+	}
+	if r.Queued && job.State == JobRunning {
+		job.State = JobQueued
 	}
 	if r.Reasons != "" {
 		if err := json.Unmarshal([]byte(r.Reasons), &job.Reasons); err != nil {
@@ -66,30 +81,39 @@ func jobsOf(rows []jobRow) ([]Job, error) {
 func noJob() error { return fault.New(fault.NotFound, "catalog.job_not_found", "there is no such job") }
 
 func selectJobs(db bun.IDB, rows any) *bun.SelectQuery {
-	return db.NewSelect().Model(rows).ColumnExpr("?TableColumns, u.name AS user_name, e.result AS result").
-		Join("LEFT JOIN users AS u ON u.id = j.user_id").Join("LEFT JOIN job_effects AS e ON e.job_id = j.id")
+	return db.NewSelect().Model(rows).
+		ColumnExpr("?TableColumns, u.name AS user_name, e.result AS result, q.job_id IS NOT NULL AS queued").
+		Join("LEFT JOIN users AS u ON u.id = j.user_id").Join("LEFT JOIN job_effects AS e ON e.job_id = j.id").
+		Join("LEFT JOIN queued_jobs AS q ON q.job_id = j.id")
 }
 
 // InsertJob writes a new job down, in state running whatever job.State says. A zero CreatedAt means now. Conflict
-// "catalog.job_exists".
+// "catalog.job_exists", "catalog.jobs_queued" when jobs of its workflow id wait: Details is the id of the first.
 func (c *Catalog) InsertJob(ctx context.Context, job Job) error {
-	row := jobRow{
-		ID: job.ID, Kind: string(job.Kind), ProjectID: job.ProjectID, InstanceID: job.InstanceID, UserID: job.UserID,
-		WorkflowID: job.WorkflowID, Subject: job.Subject, State: string(JobRunning), Request: string(job.Request), CreatedAt: stampOf(job.CreatedAt),
-	}
-	if row.CreatedAt.IsZero() {
-		row.CreatedAt = now()
-	}
+	row := newJobRow(job)
 	return c.write(ctx, "write the job down", func(tx bun.Tx) error {
-		_, err := tx.NewInsert().Model(&row).Exec(ctx)
-		if isDuplicate(err) {
-			return fault.New(fault.Conflict, "catalog.job_exists", "there is a job of that id already")
-		}
-		if err != nil {
+		if err := insertJob(ctx, tx, row); err != nil {
 			return err
 		}
-		return writeAudit(ctx, tx, jobEntry(ctx, JobStarted, row, now()))
+		switch first, err := firstQueued(ctx, tx, row.WorkflowID); {
+		case err == nil:
+			return fault.New(fault.Conflict, "catalog.jobs_queued", "other jobs wait").WithDetails(first.ID)
+		case fault.KindOf(err) != fault.NotFound:
+			return err
+		}
+		return nil
 	})
+}
+
+func insertJob(ctx context.Context, tx bun.Tx, row jobRow) error {
+	_, err := tx.NewInsert().Model(&row).Exec(ctx)
+	if isDuplicate(err) {
+		return fault.New(fault.Conflict, "catalog.job_exists", "there is a job of that id already")
+	}
+	if err != nil {
+		return err
+	}
+	return writeAudit(ctx, tx, jobEntry(ctx, JobStarted, row, now()))
 }
 
 // DeleteJob removes a running job whose start was refused; an ended or unknown one is left alone without an error.
@@ -122,23 +146,33 @@ func readJob(ctx context.Context, db bun.IDB, id string) (Job, error) {
 // changes, so a job whose effect was committed stays succeeded whatever the outcome says. NotFound
 // "catalog.job_not_found", Invalid "catalog.bad_outcome".
 func (c *Catalog) EndJob(ctx context.Context, id string, outcome JobOutcome) (Job, error) {
-	switch outcome.State {
-	case JobSucceeded, JobFailed, JobCancelled:
-	default:
-		return Job{}, fault.New(fault.Invalid, "catalog.bad_outcome", "a job cannot end in state %q", string(outcome.State))
-	}
-	reasons, err := json.Marshal(outcome.Reasons[:min(len(outcome.Reasons), MaxReasons)])
+	row, err := newJobEnd(outcome)
 	if err != nil {
-		return Job{}, fmt.Errorf("write the reasons: %w", err)
+		return Job{}, err
 	}
-	row := jobRow{ID: id, State: string(outcome.State), EndedAt: now()}
-	if len(outcome.Reasons) > 0 {
-		row.Reasons = string(reasons)
-	}
+	row.ID = id
 	if err := c.write(ctx, "end the job", func(tx bun.Tx) error { return endJob(ctx, tx, row) }); err != nil {
 		return Job{}, err
 	}
 	return c.Job(ctx, id)
+}
+
+// newJobEnd is what endJob writes of an outcome.
+func newJobEnd(outcome JobOutcome) (jobRow, error) {
+	switch outcome.State {
+	case JobSucceeded, JobFailed, JobCancelled:
+	default:
+		return jobRow{}, fault.New(fault.Invalid, "catalog.bad_outcome", "a job cannot end in state %q", string(outcome.State))
+	}
+	row := jobRow{State: string(outcome.State), EndedAt: now()}
+	if len(outcome.Reasons) > 0 {
+		reasons, err := json.Marshal(outcome.Reasons[:min(len(outcome.Reasons), MaxReasons)])
+		if err != nil {
+			return jobRow{}, fmt.Errorf("write the reasons: %w", err)
+		}
+		row.Reasons = string(reasons)
+	}
+	return row, nil
 }
 
 // endJob ends the job if it is running, with an entry in the audit trail. It looks and ends in one statement, so a commit
@@ -149,6 +183,9 @@ func endJob(ctx context.Context, tx bun.Tx, end jobRow) error {
 		Where("j.id = ?", end.ID).Where("j.state = ?", string(JobRunning)).
 		Returning("id, kind, project_id, instance_id, user_id, subject, state").Scan(ctx, &ended)
 	if err != nil || len(ended) == 0 {
+		return err
+	}
+	if _, err := tx.NewDelete().Model((*queuedJobRow)(nil)).Where("job_id = ?", end.ID).Exec(ctx); err != nil {
 		return err
 	}
 	return writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))
@@ -188,11 +225,20 @@ func (c *Catalog) ListJobs(ctx context.Context, filter JobFilter) (jobs []Job, n
 	var rows []jobRow
 	q := selectJobs(c.reader, &rows).Where("j.project_id = ?", filter.ProjectID)
 	for _, equal := range []struct{ column, value string }{
-		{"instance_id", filter.InstanceID}, {"user_id", filter.UserID}, {"kind", string(filter.Kind)}, {"state", string(filter.State)},
+		{"instance_id", filter.InstanceID}, {"user_id", filter.UserID}, {"kind", string(filter.Kind)},
 	} {
 		if equal.value != "" {
 			q = q.Where("j.? = ?", bun.Ident(equal.column), equal.value)
 		}
+	}
+	switch filter.State {
+	case "":
+	case JobQueued:
+		q = q.Where("j.state = ?", string(JobRunning)).Where("q.job_id IS NOT NULL")
+	case JobRunning:
+		q = q.Where("j.state = ?", string(JobRunning)).Where("q.job_id IS NULL")
+	default:
+		q = q.Where("j.state = ?", string(filter.State))
 	}
 	if filter.Cursor != "" {
 		at, id, err := decodeTimeCursor(filter.Cursor)

@@ -20,6 +20,12 @@ const (
 	Merge  = "Merge"  // a name that is taken gets a new version
 )
 
+// The values of OnConflict in ImportOptions and StartOptions.
+const (
+	Queue   = "queue"   // wait until the jobs before this one have ended
+	Replace = "replace" // cancel the running one
+)
+
 // ImportOptions are the parameters of an import.
 type ImportOptions struct {
 	Type                string // AddNew or Merge; empty leaves the service's default, AddNew
@@ -28,6 +34,8 @@ type ImportOptions struct {
 	// IdempotencyKey names this import among the caller's, with 1 to 255 visible ASCII characters: made again within 24
 	// hours with the same key, it gives the job that has started already. Empty: each call is an import of its own.
 	IdempotencyKey string
+	// OnConflict is Queue, Replace, or empty: what to do when a job of the kind runs for the caller. Empty: it is refused.
+	OnConflict string
 	// Progress is called while the body is sent, with the package's bytes sent so far and in all; may be nil. It is
 	// called from one goroutine at a time, and not any more once Import has returned.
 	Progress func(sent, total int64)
@@ -40,7 +48,7 @@ const partName = "ImportAssetRequestBody"
 // out. body gives exactly size bytes and is read once, while it is sent, and not any more once Import has returned.
 // It returns the job's id as the service gave it (32 hex digits).
 //
-// A second import while one of the caller's runs is refused with an *Error whose RunningJob is the running one. This
+// A second import while one of the caller's runs is, unless OnConflict says otherwise, refused with an *Error whose RunningJob is the running one. This
 // and all else that can be seen without the package is refused before the body is sent, as long as no proxy on the
 // way swallows the Expect header.
 func (c *Client) Import(ctx context.Context, name string, body io.Reader, size int64, opts ImportOptions) (jobID string, err error) {
@@ -84,7 +92,7 @@ func (c *Client) upload(ctx context.Context, what, target, name string, body io.
 	req.ContentLength = int64(len(header)) + size + int64(len(trailer))
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Expect", "100-continue")
-	setKey(req, opts.IdempotencyKey)
+	setStart(req, opts.IdempotencyKey, opts.OnConflict)
 	if err := c.identify(req); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 // The states of a JobDetail.
 const (
+	JobQueued    = "queued" // it waits until the jobs of its kind before it have ended
 	JobRunning   = "running"
 	JobSucceeded = "succeeded"
 	JobFailed    = "failed"
@@ -37,7 +38,7 @@ type JobDetail struct {
 }
 
 // Ended tells whether the job has ended: the next one of its kind can start.
-func (j JobDetail) Ended() bool { return j.State != JobRunning }
+func (j JobDetail) Ended() bool { return j.State != JobRunning && j.State != JobQueued }
 
 // The kinds of a JobDetail.
 const (

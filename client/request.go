@@ -119,6 +119,7 @@ type call struct {
 	method, path string
 	body         any    // sent as JSON; nil for none
 	key          string // Idempotency-Key; empty for none
+	onConflict   string // Assetflow-On-Conflict; empty for none
 	anonymous    bool
 }
 
@@ -144,7 +145,7 @@ func (c *Client) call(ctx context.Context, what string, call call, into any) (ht
 	if call.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	setKey(req, call.key)
+	setStart(req, call.key, call.onConflict)
 	if !call.anonymous {
 		if err := c.identify(req); err != nil {
 			return nil, fmt.Errorf("%s: %w", what, err)
@@ -164,9 +165,12 @@ func (c *Client) post(ctx context.Context, what, path string, body, into any) er
 	return err
 }
 
-func setKey(req *http.Request, key string) {
+func setStart(req *http.Request, key, onConflict string) {
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
+	}
+	if onConflict != "" {
+		req.Header.Set("Assetflow-On-Conflict", onConflict)
 	}
 }
 

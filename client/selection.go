@@ -14,6 +14,7 @@ type Selection struct {
 // StartOptions are what is said of a start besides the selection.
 type StartOptions struct {
 	IdempotencyKey string // as in ImportOptions
+	OnConflict     string // as in ImportOptions
 }
 
 // StartExport starts an export of assets into an archive and returns the job's id as the service gave it (32 hex
@@ -37,7 +38,7 @@ func (c *Client) startSelection(ctx context.Context, what, operation string, s S
 			Applications []selected `json:"apps"`
 			Tasks        []selected `json:"tasks"`
 		}{selectedIDs(s.Applications), selectedIDs(s.Tasks)},
-		key: opts.IdempotencyKey,
+		key: opts.IdempotencyKey, onConflict: opts.OnConflict,
 	}, &started)
 	if err != nil {
 		return "", err

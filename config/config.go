@@ -19,6 +19,7 @@ type Config struct {
 	MasterKey      Secret // seals secret keys and signs tokens; the text form of 32 bytes
 	MaxUploadBytes int64  // the largest package that is taken, in bytes
 	Region         string // name of the region this service stands for
+	Jobs           Jobs
 	Trash          Trash
 	Archive        Archive
 	Sweep          Sweep
@@ -51,6 +52,11 @@ type S3 struct {
 type Temporal struct {
 	Address   string // host:port of the frontend
 	Namespace string
+}
+
+// Jobs is how jobs are accepted.
+type Jobs struct {
+	QueueLength int // how many jobs of a kind wait for one user in one project
 }
 
 // Trash is what becomes of deleted assets.

@@ -128,6 +128,18 @@ var settings = []setting{
 		show: func(c *Config) string { return c.Region },
 	},
 	{
+		key: "jobs.queue_length", def: "20", help: "how many jobs of a kind may wait for one user in one project",
+		want: "a number from 1 to 1000",
+		set: func(c *Config, v string) (err error) {
+			c.Jobs.QueueLength, err = strconv.Atoi(v)
+			if err == nil && (c.Jobs.QueueLength < 1 || c.Jobs.QueueLength > 1000) {
+				err = errors.New("out of range")
+			}
+			return err
+		},
+		show: func(c *Config) string { return strconv.Itoa(c.Jobs.QueueLength) },
+	},
+	{
 		key: "trash.keep", def: "30d", help: "how long a deleted asset can be restored",
 		want: wantDuration,
 		set:  func(c *Config, v string) error { return setDuration(&c.Trash.Keep, v) },

@@ -172,10 +172,7 @@ func (p *parts) startWorker(ctx context.Context, opts Options) error {
 	w := worker.New(p.client, worker.Options{
 		Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger,
 		KeepTrash: opts.KeepTrash, KeepArchives: opts.KeepArchives, SweepGrace: opts.SweepGrace,
-		Settle: func(ctx context.Context, projectID, jobID string) error {
-			_, err := service.Get(ctx, projectID, jobID) // reading settles
-			return err
-		},
+		Jobs:        service,
 		StopTimeout: drainTime, Interceptors: opts.Interceptors,
 	})
 	if err := w.Start(); err != nil {

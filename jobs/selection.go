@@ -13,6 +13,7 @@ import (
 type SelectionSubmission struct {
 	JobID, ProjectID, InstanceID, UserID, UserName string
 	Applications, Tasks                            []string // asset ids, at most 100 together
+	OnConflict                                     OnConflict
 }
 
 // SelectionParameters is what the catalog keeps of a submission.
@@ -41,7 +42,7 @@ func (s *Service) startSelection(ctx context.Context, kind catalog.JobKind, verb
 		},
 		parameters: SelectionParameters{Applications: sub.Applications, Tasks: sub.Tasks},
 		summary:    verb + job.Subject(),
-		workflow:   workflow, input: job,
+		workflow:   workflow, input: job, onConflict: sub.OnConflict,
 	})
 }
 

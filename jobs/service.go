@@ -35,6 +35,8 @@ type Service struct {
 	storage   *storage.Store
 	logger    *slog.Logger
 	now       func() time.Time
+	// queueLength is how many jobs wait for one workflow id.
+	queueLength int
 	// runs remembers a run of each job. Asking for a run by its id costs the Temporal server no read of its database.
 	runs memory[string, string]
 	// lastSteps remembers the step of each run that was seen last.
@@ -49,7 +51,7 @@ func WithNamespace(namespace string) Option { return func(s *Service) { s.namesp
 
 // NewService makes a service over a Temporal client, the catalog, and the store that holds staged packages.
 func NewService(c client.Client, cat *catalog.Catalog, store *storage.Store, logger *slog.Logger, opts ...Option) *Service {
-	s := &Service{temporal: c, namespace: client.DefaultNamespace, catalog: cat, storage: store, logger: logger, now: time.Now}
+	s := &Service{temporal: c, namespace: client.DefaultNamespace, catalog: cat, storage: store, logger: logger, now: time.Now, queueLength: DefaultQueueLength}
 	for _, opt := range opts {
 		opt(s)
 	}

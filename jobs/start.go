@@ -33,6 +33,7 @@ type ImportSubmission struct {
 	Mode                                           string // "AddNew" or "Merge"
 	Prefix                                         string
 	OverwriteDataSources                           bool
+	OnConflict                                     OnConflict
 	Staged                                         storage.Staged
 }
 
@@ -48,8 +49,8 @@ type ImportParameters struct {
 // StartImport starts the import of a staged package. When it returns without an error the job is durable. A job id that
 // has been started already is answered with that job, so an interrupted submission can be carried through.
 //
-// Conflict "job.running" where an import of this user runs in the project: nothing is left of the refused one,
-// its staged package included. Unavailable where the job service could not be asked: whether the job runs is then
+// Conflict "job.running" where an import of this user runs or waits in the project, "job.queue_full": nothing is left of
+// the refused one, its staged package included. Unavailable where the job service could not be asked: whether the job runs is then
 // not known, and both row and staged package stay until it is.
 func (s *Service) StartImport(ctx context.Context, sub ImportSubmission) (Job, error) {
 	job := sub.job()
@@ -63,7 +64,7 @@ func (s *Service) StartImport(ctx context.Context, sub ImportSubmission) (Job, e
 			PackageSHA256: sub.Staged.SHA256, PackageSize: sub.Staged.Size,
 		},
 		summary:  fmt.Sprintf("Import %s (%s)", sub.FileName, sub.Mode),
-		workflow: workflows.ImportAssets, input: job,
+		workflow: workflows.ImportAssets, input: job, onConflict: sub.OnConflict,
 	})
 }
 
@@ -86,6 +87,7 @@ type submission struct {
 	parameters      any    // what the catalog keeps of the request
 	summary         string // what the Temporal UI calls it
 	workflow, input any
+	onConflict      OnConflict
 }
 
 // start makes the row durable and then starts the workflow, whose id decides.
@@ -99,9 +101,17 @@ func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
 	row.WorkflowID = WorkflowID(row.Kind, row.ProjectID, row.UserID)
 	row.State = catalog.JobRunning
 	row.CreatedAt = s.now().UTC()
+	if sub.onConflict != OnConflictRefuse {
+		return s.enqueue(ctx, row, sub)
+	}
 	err = s.catalog.InsertJob(ctx, row)
-	if fault.CodeOf(err) == codeJobExists {
+	switch fault.CodeOf(err) {
+	case codeJobExists:
 		return s.resume(ctx, row, sub)
+	case codeJobsQueued:
+		s.discardStaged(ctx, row)
+		first, _ := fault.As(err)
+		return Job{}, running(first.Details)
 	}
 	if err != nil {
 		// The package stays: a job of this id may run and read it, which could not be asked. The sweep takes it if not.
@@ -110,8 +120,11 @@ func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
 	return s.carryThrough(ctx, row, sub)
 }
 
-// codeJobExists is the catalog's word for a job id that is taken.
-const codeJobExists = "catalog.job_exists"
+// The catalog's words for a job id that is taken, and for a start that would overtake others.
+const (
+	codeJobExists  = "catalog.job_exists"
+	codeJobsQueued = "catalog.jobs_queued"
+)
 
 // resume answers a start whose job id is known: with the job where it ran, otherwise by starting it after all.
 func (s *Service) resume(ctx context.Context, row catalog.Job, sub submission) (Job, error) {
@@ -122,7 +135,10 @@ func (s *Service) resume(ctx context.Context, row catalog.Job, sub submission) (
 	if known.ProjectID != row.ProjectID || known.UserID != row.UserID || known.Kind != row.Kind {
 		return Job{}, notFound()
 	}
-	if known.State != catalog.JobRunning {
+	switch {
+	case known.State == catalog.JobQueued: // whoever wrote it down may not have come to wake the queue
+		return Job{Job: known}, s.Wake(ctx, known)
+	case known.State.Ended() || sub.onConflict != OnConflictRefuse: // the queue starts those that may wait
 		return s.state(ctx, known)
 	}
 	return s.carryThrough(ctx, known, sub)

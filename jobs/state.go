@@ -33,6 +33,12 @@ func (s *Service) Get(ctx context.Context, projectID, jobID string) (Job, error)
 	return s.state(ctx, row)
 }
 
+// Settle settles the job where its workflow has closed or never started; otherwise it does nothing. Errors as with Get.
+func (s *Service) Settle(ctx context.Context, projectID, jobID string) error {
+	_, err := s.Get(ctx, projectID, jobID)
+	return err
+}
+
 // ProjectOf tells which project a job belongs to, for a path that names only the job.
 func (s *Service) ProjectOf(ctx context.Context, jobID string) (string, error) {
 	row, err := s.catalog.Job(ctx, jobID)
@@ -71,17 +77,31 @@ func (s *Service) Cancel(ctx context.Context, projectID, jobID string) error {
 	if err != nil {
 		return err
 	}
+	if row.State == catalog.JobQueued {
+		// One that does not wait any more has been started meanwhile, as follows.
+		if waited, err := s.cancelQueued(ctx, row); err != nil || waited {
+			return err
+		}
+	}
 	exec, err := s.describeJob(ctx, row)
 	if err != nil {
 		return err
 	}
 	if !exec.isOf(jobID) || !exec.open() {
-		return fault.New(fault.Conflict, CodeEnded, "The job has ended; there is nothing to cancel.")
+		return ended()
 	}
-	if err := s.temporal.CancelWorkflow(ctx, row.WorkflowID, exec.runID()); err != nil {
+	err = s.temporal.CancelWorkflow(ctx, row.WorkflowID, exec.runID())
+	if isGone(err) {
+		return ended()
+	}
+	if err != nil {
 		return unavailable(fmt.Errorf("cancel the workflow: %w", err))
 	}
 	return nil
+}
+
+func ended() *fault.Error {
+	return fault.New(fault.Conflict, CodeEnded, "The job has ended; there is nothing to cancel.")
 }
 
 func (s *Service) row(ctx context.Context, projectID, jobID string) (catalog.Job, error) {
@@ -105,10 +125,17 @@ func (s *Service) state(ctx context.Context, row catalog.Job) (Job, error) {
 	if mine && exec.open() {
 		return s.runningState(ctx, row, exec)
 	}
-	if row.State == catalog.JobRunning {
-		// The workflow may have ended between the two reads.
+	if !row.State.Ended() {
+		// The workflow may have begun or ended between the two reads.
+		waited := row.State == catalog.JobQueued
 		if row, err = s.catalog.Job(ctx, row.ID); err != nil {
 			return Job{}, err
+		}
+		switch {
+		case row.State == catalog.JobQueued:
+			return s.queuedState(ctx, row)
+		case waited: // the run that was looked up may be the one before it
+			return s.state(ctx, row)
 		}
 	}
 	if row.State == catalog.JobRunning {

@@ -35,11 +35,21 @@ type Options struct {
 	KeepTrash time.Duration
 	// SweepGrace is how old a leftover must be before a sweep takes it; 0 stands for 24 hours.
 	SweepGrace time.Duration
-	// Settle looks a job's workflow up and settles the job where it has closed or never started; nil: the sweep does
-	// not settle jobs.
-	Settle func(ctx context.Context, projectID, jobID string) error
+	// Jobs looks after jobs beyond their own steps; nil: the sweep settles none, and those that wait are left to another
+	// worker.
+	Jobs Jobs
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
+}
+
+// Jobs is what a worker needs of the service that starts jobs.
+type Jobs interface {
+	// Settle looks a job's workflow up and settles the job where it has closed or never started.
+	Settle(ctx context.Context, projectID, jobID string) error
+	// Wake has the jobs started that wait for the same workflow id.
+	Wake(ctx context.Context, job catalog.Job) error
+	// RunningJob tells the job that an open run of the workflow id belongs to; empty where none is open.
+	RunningJob(ctx context.Context, workflowID string) (string, error)
 }
 
 // Worker polls the task queues of this service.
@@ -97,11 +107,17 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(&activities.Export{
 		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Keep: opts.KeepArchives,
 	})
-	w.RegisterActivity(&activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger})
-	w.RegisterActivity(&activities.Sweep{
-		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Settle: opts.Settle,
-		Grace: opts.SweepGrace, KeepTrash: opts.KeepTrash,
-	})
+	end := &activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger}
+	queue := &activities.Queue{Catalog: opts.Catalog}
+	sweep := &activities.Sweep{
+		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Grace: opts.SweepGrace, KeepTrash: opts.KeepTrash,
+	}
+	if opts.Jobs != nil {
+		end.Wake, queue.Running, sweep.Settle = opts.Jobs.Wake, opts.Jobs.RunningJob, opts.Jobs.Settle
+	}
+	w.RegisterActivity(end)
+	w.RegisterActivity(queue)
+	w.RegisterActivity(sweep)
 	return &Worker{data: w}
 }
 
@@ -110,6 +126,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.ImportAssets)
 	r.RegisterWorkflow(workflows.DeleteAssets)
 	r.RegisterWorkflow(workflows.ExportAssets)
+	r.RegisterWorkflow(workflows.ServeQueue)
 	r.RegisterWorkflow(workflows.SweepAll)
 }
 

@@ -49,7 +49,7 @@ func (s *server) listJobs(ctx context.Context, projectID string, params ListProj
 		return JobPage{}, badParameter("kind", "a kind of job, such as asset-import")
 	}
 	if params.State != nil && !params.State.Valid() {
-		return JobPage{}, badParameter("state", "running, succeeded, failed or cancelled")
+		return JobPage{}, badParameter("state", "queued, running, succeeded, failed or cancelled")
 	}
 	list, next, err := s.Jobs.List(ctx, catalog.JobFilter{
 		ProjectID: projectID, InstanceID: valueOf(params.InstanceID), UserID: valueOf(params.UserID),

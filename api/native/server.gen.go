@@ -60,6 +60,7 @@ func (e JobKind) Valid() bool {
 const (
 	Cancelled JobState = "cancelled"
 	Failed    JobState = "failed"
+	Queued    JobState = "queued"
 	Running   JobState = "running"
 	Succeeded JobState = "succeeded"
 )
@@ -70,6 +71,8 @@ func (e JobState) Valid() bool {
 	case Cancelled:
 		return true
 	case Failed:
+		return true
+	case Queued:
 		return true
 	case Running:
 		return true
@@ -377,7 +380,9 @@ type Job struct {
 
 	// Result What a succeeded job has done.
 	Result *json.RawMessage `json:"result,omitempty"`
-	State  JobState         `json:"state"`
+
+	// State A queued job waits until those of its kind and user before it have ended.
+	State JobState `json:"state"`
 
 	// Step What a running job does at the moment.
 	Step *string `json:"step,omitempty"`
@@ -402,7 +407,7 @@ type JobPage struct {
 	NextCursor *string `json:"next_cursor,omitempty"`
 }
 
-// JobState defines model for JobState.
+// JobState A queued job waits until those of its kind and user before it have ended.
 type JobState string
 
 // PlannedAsset defines model for PlannedAsset.
@@ -559,7 +564,7 @@ type JobInstance = string
 // JobKindFilter defines model for JobKindFilter.
 type JobKindFilter = JobKind
 
-// JobStateFilter defines model for JobStateFilter.
+// JobStateFilter A queued job waits until those of its kind and user before it have ended.
 type JobStateFilter = JobState
 
 // JobUser defines model for JobUser.

@@ -49,6 +49,7 @@ var answersByCode = map[string]answer{
 	codeRange:                       {http.StatusRequestedRangeNotSatisfiable, errParameter},
 	codePrecondition:                {http.StatusPreconditionFailed, errParameter},
 	jobs.CodeRunning:                {http.StatusForbidden, errRunning},
+	jobs.CodeQueueFull:              {http.StatusForbidden, errRunning},
 	middleware.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, errURL},
 	middleware.CodeHeadersTooLarge:  {http.StatusRequestHeaderFieldsTooLarge, errParameter},
 }

@@ -35,7 +35,7 @@ func (s *server) receiver() upload.Receiver {
 func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObject) (ImportAssetResponseObject, error) {
 	received := ctx.(*gin.Context).Request
 	body := received.Body.(*upload.Body) // checkImport put it there
-	sub := newSubmission(ctx, catalog.AssetImport, request.ProjectID, request.Params.IdempotencyKey)
+	sub := newSubmission(ctx, catalog.AssetImport, request.ProjectID, request.Params.IdempotencyKey, request.Params.AssetflowOnConflict)
 	// Cheap, and saves a transfer that is in vain.
 	if err := s.checkFree(ctx, sub); err != nil {
 		return nil, err
@@ -47,6 +47,7 @@ func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObje
 	imp := jobs.ImportSubmission{
 		ProjectID: request.ProjectID, InstanceID: request.InstanceID, UserID: sub.caller.UserID, UserName: sub.caller.UserName,
 		Mode: string(parameters.Mode), Prefix: parameters.Prefix, OverwriteDataSources: parameters.OverwriteDataSources,
+		OnConflict: sub.onConflict,
 	}
 	fileName, staged, err := s.receiver().Receive(middleware.Context(ctx), request.Body, body, storage.StagingKey(sub.projectID, sub.jobID))
 	if err != nil {

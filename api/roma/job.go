@@ -21,6 +21,7 @@ var jobTypes = map[catalog.JobKind]JobType{
 }
 
 var jobStatuses = map[catalog.JobState]JobStatus{
+	catalog.JobQueued:    RUNNING, // this contract knows no waiting
 	catalog.JobRunning:   RUNNING,
 	catalog.JobSucceeded: SUCCEEDED,
 	catalog.JobFailed:    FAILED,

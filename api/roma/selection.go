@@ -67,13 +67,13 @@ func (s *server) ExportAsset(ctx context.Context, request ExportAssetRequestObje
 	if request.Body.Tasks != nil {
 		tasks = *request.Body.Tasks
 	}
-	sub := newSubmission(ctx, catalog.AssetExport, request.ProjectID, request.Params.IdempotencyKey)
+	sub := newSubmission(ctx, catalog.AssetExport, request.ProjectID, request.Params.IdempotencyKey, request.Params.AssetflowOnConflict)
 	return s.startSelection(ctx, sub, request.InstanceID, request.Body.Apps, tasks, s.Jobs.StartExport)
 }
 
 // DeleteAsset starts a deletion of the named assets.
 func (s *server) DeleteAsset(ctx context.Context, request DeleteAssetRequestObject) (DeleteAssetResponseObject, error) {
-	sub := newSubmission(ctx, catalog.AssetDelete, request.ProjectID, request.Params.IdempotencyKey)
+	sub := newSubmission(ctx, catalog.AssetDelete, request.ProjectID, request.Params.IdempotencyKey, request.Params.AssetflowOnConflict)
 	return s.startSelection(ctx, sub, request.InstanceID, request.Body.Apps, request.Body.Tasks, s.Jobs.StartDeletion)
 }
 
@@ -83,6 +83,7 @@ func (s *server) startSelection(ctx context.Context, sub submission, instanceID 
 ) (started, error) {
 	selection := jobs.SelectionSubmission{
 		ProjectID: sub.projectID, InstanceID: instanceID, UserID: sub.caller.UserID, UserName: sub.caller.UserName,
+		OnConflict: sub.onConflict,
 	}
 	var err error
 	if selection.Applications, err = selected("apps", apps); err != nil {

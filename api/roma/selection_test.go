@@ -14,6 +14,7 @@ import (
 	"assetflow/api/roma"
 	"assetflow/auth"
 	"assetflow/catalog"
+	"assetflow/fault"
 	"assetflow/jobs"
 )
 
@@ -123,6 +124,8 @@ func TestSelectionRefusals(t *testing.T) {
 			require.NoError(t, err)
 			r.Body, r.GetBody = replaced.Body, replaced.GetBody
 		}
+		badConflict := scenario(operation, "unknown way to deal with a conflict", good, 400, "ROMA.13000", "Assetflow-On-Conflict")
+		badConflict.Headers["Assetflow-On-Conflict"] = "wait"
 		badKey := scenario(operation, "key with a space", good, 400, "ROMA.13000", "Idempotency-Key")
 		badKey.Headers["Idempotency-Key"] = "a b"
 		longKey := scenario(operation, "key too long", good, 400, "ROMA.13000", "Idempotency-Key")
@@ -152,7 +155,7 @@ func TestSelectionRefusals(t *testing.T) {
 			scenario(operation, "a large body", `{"apps": [], "x": "`+strings.Repeat("x", 2<<20)+`"}`, 413, "ROMA.13000", ""),
 			as("no right to", d.submitter, 403, "ROMA.1006"),
 			as("no role", d.stranger, 404, "ROMA.1007"),
-			anonymous, unknown, forged, badKey, longKey, emptyKey, twoKeys,
+			anonymous, unknown, forged, badConflict, badKey, longKey, emptyKey, twoKeys,
 		)
 	}
 	scenarios = append(scenarios,
@@ -172,4 +175,18 @@ func TestSelectionRefusals(t *testing.T) {
 
 	require.Empty(t, d.jobs.exports)
 	require.Empty(t, d.jobs.deletions)
+
+	// With a way to deal with it, the start is what decides.
+	d.jobs.startErr = fault.New(fault.Conflict, jobs.CodeQueueFull, "The queue is full.")
+	full := scenario("delete", "the queue is full", good, 403, "ROMA.10012", "queue is full")
+	full.Headers["Assetflow-On-Conflict"] = "queue"
+	apitest.Run(t, d.handler, v, []apitest.Scenario{full})
+	d.jobs.startErr = nil
+	for _, choice := range []jobs.OnConflict{jobs.OnConflictQueue, jobs.OnConflictReplace} {
+		chosen := scenario("delete", "conflict: "+string(choice), good, 200, "", "")
+		chosen.Headers["Assetflow-On-Conflict"] = string(choice)
+		chosen.Check = nil
+		apitest.Run(t, d.handler, v, []apitest.Scenario{chosen})
+		require.Equal(t, choice, d.jobs.deletions[len(d.jobs.deletions)-1].OnConflict)
+	}
 }

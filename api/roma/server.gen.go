@@ -78,6 +78,60 @@ func (e ReasonResourceType) Valid() bool {
 	}
 }
 
+// Defines values for OnConflict.
+const (
+	OnConflictQueue   OnConflict = "queue"
+	OnConflictReplace OnConflict = "replace"
+)
+
+// Valid indicates whether the value is a known member of the OnConflict enum.
+func (e OnConflict) Valid() bool {
+	switch e {
+	case OnConflictQueue:
+		return true
+	case OnConflictReplace:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeleteAssetParamsAssetflowOnConflict.
+const (
+	DeleteAssetParamsAssetflowOnConflictQueue   DeleteAssetParamsAssetflowOnConflict = "queue"
+	DeleteAssetParamsAssetflowOnConflictReplace DeleteAssetParamsAssetflowOnConflict = "replace"
+)
+
+// Valid indicates whether the value is a known member of the DeleteAssetParamsAssetflowOnConflict enum.
+func (e DeleteAssetParamsAssetflowOnConflict) Valid() bool {
+	switch e {
+	case DeleteAssetParamsAssetflowOnConflictQueue:
+		return true
+	case DeleteAssetParamsAssetflowOnConflictReplace:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExportAssetParamsAssetflowOnConflict.
+const (
+	ExportAssetParamsAssetflowOnConflictQueue   ExportAssetParamsAssetflowOnConflict = "queue"
+	ExportAssetParamsAssetflowOnConflictReplace ExportAssetParamsAssetflowOnConflict = "replace"
+)
+
+// Valid indicates whether the value is a known member of the ExportAssetParamsAssetflowOnConflict enum.
+func (e ExportAssetParamsAssetflowOnConflict) Valid() bool {
+	switch e {
+	case ExportAssetParamsAssetflowOnConflictQueue:
+		return true
+	case ExportAssetParamsAssetflowOnConflictReplace:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ImportAssetParamsType.
 const (
 	AddNew ImportAssetParamsType = "AddNew"
@@ -108,6 +162,24 @@ func (e ImportAssetParamsDatasourceOverwrite) Valid() bool {
 	case False:
 		return true
 	case True:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportAssetParamsAssetflowOnConflict.
+const (
+	ImportAssetParamsAssetflowOnConflictQueue   ImportAssetParamsAssetflowOnConflict = "queue"
+	ImportAssetParamsAssetflowOnConflictReplace ImportAssetParamsAssetflowOnConflict = "replace"
+)
+
+// Valid indicates whether the value is a known member of the ImportAssetParamsAssetflowOnConflict enum.
+func (e ImportAssetParamsAssetflowOnConflict) Valid() bool {
+	switch e {
+	case ImportAssetParamsAssetflowOnConflictQueue:
+		return true
+	case ImportAssetParamsAssetflowOnConflictReplace:
 		return true
 	default:
 		return false
@@ -186,6 +258,9 @@ type IdempotencyKey = string
 // InstanceID defines model for InstanceId.
 type InstanceID = string
 
+// OnConflict defines model for OnConflict.
+type OnConflict string
+
 // ProjectID defines model for ProjectId.
 type ProjectID = string
 
@@ -215,14 +290,28 @@ type DeleteAssetParams struct {
 	// IdempotencyKey Names this request among the user's: 1 to 255 visible ASCII characters. Another request under the same key within
 	// 24 hours is refused.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// AssetflowOnConflict What happens while a job of the same kind by the same user runs. Absent: this one is refused. `queue`: it waits its
+	// turn, in the order of arrival. `replace`: the running one is cancelled first.
+	AssetflowOnConflict *DeleteAssetParamsAssetflowOnConflict `json:"Assetflow-On-Conflict,omitempty"`
 }
+
+// DeleteAssetParamsAssetflowOnConflict defines parameters for DeleteAsset.
+type DeleteAssetParamsAssetflowOnConflict string
 
 // ExportAssetParams defines parameters for ExportAsset.
 type ExportAssetParams struct {
 	// IdempotencyKey Names this request among the user's: 1 to 255 visible ASCII characters. Another request under the same key within
 	// 24 hours is refused.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// AssetflowOnConflict What happens while a job of the same kind by the same user runs. Absent: this one is refused. `queue`: it waits its
+	// turn, in the order of arrival. `replace`: the running one is cancelled first.
+	AssetflowOnConflict *ExportAssetParamsAssetflowOnConflict `json:"Assetflow-On-Conflict,omitempty"`
 }
+
+// ExportAssetParamsAssetflowOnConflict defines parameters for ExportAsset.
+type ExportAssetParamsAssetflowOnConflict string
 
 // ImportAssetMultipartBody defines parameters for ImportAsset.
 type ImportAssetMultipartBody struct {
@@ -246,6 +335,10 @@ type ImportAssetParams struct {
 	// IdempotencyKey Names this request among the user's: 1 to 255 visible ASCII characters. Another request under the same key within
 	// 24 hours is refused.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// AssetflowOnConflict What happens while a job of the same kind by the same user runs. Absent: this one is refused. `queue`: it waits its
+	// turn, in the order of arrival. `replace`: the running one is cancelled first.
+	AssetflowOnConflict *ImportAssetParamsAssetflowOnConflict `json:"Assetflow-On-Conflict,omitempty"`
 }
 
 // ImportAssetParamsType defines parameters for ImportAsset.
@@ -253,6 +346,9 @@ type ImportAssetParamsType string
 
 // ImportAssetParamsDatasourceOverwrite defines parameters for ImportAsset.
 type ImportAssetParamsDatasourceOverwrite string
+
+// ImportAssetParamsAssetflowOnConflict defines parameters for ImportAsset.
+type ImportAssetParamsAssetflowOnConflict string
 
 // DeleteAssetJSONRequestBody defines body for DeleteAsset for application/json ContentType.
 type DeleteAssetJSONRequestBody = DeleteSelection
@@ -428,6 +524,25 @@ func (siw *ServerInterfaceWrapper) DeleteAsset(c *gin.Context) {
 
 	}
 
+	// ------------- Optional header parameter "Assetflow-On-Conflict" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Assetflow-On-Conflict")]; found {
+		var AssetflowOnConflict DeleteAssetParamsAssetflowOnConflict
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Assetflow-On-Conflict, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Assetflow-On-Conflict", valueList[0], &AssetflowOnConflict, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Assetflow-On-Conflict: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.AssetflowOnConflict = &AssetflowOnConflict
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -483,6 +598,25 @@ func (siw *ServerInterfaceWrapper) ExportAsset(c *gin.Context) {
 		}
 
 		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Assetflow-On-Conflict" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Assetflow-On-Conflict")]; found {
+		var AssetflowOnConflict ExportAssetParamsAssetflowOnConflict
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Assetflow-On-Conflict, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Assetflow-On-Conflict", valueList[0], &AssetflowOnConflict, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Assetflow-On-Conflict: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.AssetflowOnConflict = &AssetflowOnConflict
 
 	}
 
@@ -565,6 +699,25 @@ func (siw *ServerInterfaceWrapper) ImportAsset(c *gin.Context) {
 		}
 
 		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	// ------------- Optional header parameter "Assetflow-On-Conflict" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Assetflow-On-Conflict")]; found {
+		var AssetflowOnConflict ImportAssetParamsAssetflowOnConflict
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Assetflow-On-Conflict, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Assetflow-On-Conflict", valueList[0], &AssetflowOnConflict, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Assetflow-On-Conflict: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.AssetflowOnConflict = &AssetflowOnConflict
 
 	}
 

@@ -29,26 +29,31 @@ func (s *server) checkSubmission(c *gin.Context) {
 
 // submission is what all requests that start a job have in common.
 type submission struct {
-	kind      catalog.JobKind
-	projectID string
-	caller    auth.Principal
-	key       string // Idempotency-Key; empty: none
-	jobID     string // of the job that it starts, unless an earlier request of its key has named one
+	kind       catalog.JobKind
+	projectID  string
+	caller     auth.Principal
+	key        string // Idempotency-Key; empty: none
+	onConflict jobs.OnConflict
+	jobID      string // of the job that it starts, unless an earlier request of its key has named one
 }
 
-func newSubmission(ctx context.Context, kind catalog.JobKind, projectID string, key *IdempotencyKey) submission {
+func newSubmission[C ~string](ctx context.Context, kind catalog.JobKind, projectID string, key *IdempotencyKey, onConflict *C) submission {
 	sub := submission{kind: kind, projectID: projectID, jobID: jobs.NewID()}
 	sub.caller, _ = auth.PrincipalFrom(middleware.Context(ctx))
 	if key != nil {
 		sub.key = *key
 	}
+	if onConflict != nil {
+		sub.onConflict = jobs.OnConflict(*onConflict)
+	}
 	return sub
 }
 
 // checkFree refuses a request whose job could not start, before anything is done for it. The start decides. A request
-// with a key may be the repetition of the one whose job runs, so it is not asked.
+// with a key may be the repetition of the one whose job runs, so it is not asked; nor is one that knows what to do
+// about a running job.
 func (s *server) checkFree(ctx context.Context, sub submission) error {
-	if sub.key != "" {
+	if sub.key != "" || sub.onConflict != "" {
 		return nil
 	}
 	return s.Jobs.CheckFree(middleware.Context(ctx), sub.kind, sub.projectID, sub.caller.UserID)
@@ -59,7 +64,7 @@ func (s *server) checkFree(ctx context.Context, sub submission) error {
 func (s *server) submit(ctx context.Context, sub submission, content []string, start func(ctx context.Context, jobID string) (jobs.Job, error)) (started, error) {
 	request := ctx.(*gin.Context).Request
 	once := middleware.Submission{
-		UserID: sub.caller.UserID, Key: sub.key, JobID: sub.jobID, Fingerprint: middleware.Fingerprint(request, content...),
+		UserID: sub.caller.UserID, Key: sub.key, JobID: sub.jobID, Fingerprint: middleware.Fingerprint(request, append(content, string(sub.onConflict))...),
 	}
 	answer, err := s.submissions().Once(middleware.Context(ctx), once, func(ctx context.Context, jobID string) (middleware.Answer, error) {
 		job, err := start(ctx, jobID)

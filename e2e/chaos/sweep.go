@@ -87,11 +87,8 @@ func (c *checker) sweep(ctx context.Context) error {
 	w.RegisterWorkflow(workflows.SweepAll)
 	w.RegisterActivity(&activities.Sweep{
 		Catalog: c.stack.Catalog, Storage: c.stack.Storage, Logger: c.stack.Logger, Grace: later / 2, KeepTrash: 2 * later,
-		Now: func() time.Time { return time.Now().Add(later) },
-		Settle: func(ctx context.Context, projectID, jobID string) error {
-			_, err := service.Get(ctx, projectID, jobID)
-			return err
-		},
+		Now:    func() time.Time { return time.Now().Add(later) },
+		Settle: service.Settle,
 	})
 	if err := w.Start(); err != nil {
 		return err

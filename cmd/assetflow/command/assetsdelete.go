@@ -27,6 +27,9 @@ that other tasks use can only be deleted together with them. Deleted assets are 
   assetflow assets delete 0194f7a0-dddd-7000-8000-00000000dddd`,
 		Args: someArguments("ASSET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkConflict(opts.OnConflict); err != nil {
+				return err
+			}
 			if len(args) > maxSelected {
 				return usagef("%d assets are named: one job takes at most %d", len(args), maxSelected)
 			}
@@ -51,7 +54,7 @@ that other tasks use can only be deleted together with them. Deleted assets are 
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the job has ended")
-	keyFlag(cmd, &opts.IdempotencyKey)
+	startFlags(cmd, &opts.IdempotencyKey, &opts.OnConflict)
 	return cmd
 }
 

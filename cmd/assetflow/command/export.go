@@ -43,6 +43,9 @@ keeps it for a while: after Ctrl-C, --job with the id of the export's job fetche
   assetflow export --job 0194f7a0-cccc-7000-8000-00000000cccc --out shop.zip`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkConflict(opts.OnConflict); err != nil {
+				return err
+			}
 			if err := choice.check(out); err != nil {
 				return err
 			}
@@ -55,13 +58,14 @@ keeps it for a while: after Ctrl-C, --job with the id of the export's job fetche
 	cmd.Flags().BoolVar(&choice.all, "all", false, "export all assets of the instance")
 	cmd.Flags().StringVar(&choice.job, "job", "", "fetch the package of the export with this `job` instead of starting one")
 	cmd.Flags().StringVar(&out, "out", "", "`file` to write")
-	keyFlag(cmd, &opts.IdempotencyKey)
+	startFlags(cmd, &opts.IdempotencyKey, &opts.OnConflict)
 	for _, other := range []string{"application", "task"} {
 		cmd.MarkFlagsMutuallyExclusive("all", other)
 		cmd.MarkFlagsMutuallyExclusive("job", other)
 	}
 	cmd.MarkFlagsMutuallyExclusive("job", "all")
 	cmd.MarkFlagsMutuallyExclusive("job", "idempotency-key")
+	cmd.MarkFlagsMutuallyExclusive("job", "on-conflict")
 	return cmd
 }
 

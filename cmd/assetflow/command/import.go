@@ -34,16 +34,21 @@ no job and leaves nothing behind.
 With --idempotency-key the command can be given again when its outcome is not known, such as after a broken connection:
 within 24 hours the same key gives the job that has started already, and no second one.
 
-You can have one import running at a time in a project. Package files are named like shop-1_2.zip: a letter or digit
+You can have one import running at a time in a project. With --on-conflict queue a second one waits until those before it
+have ended, with --on-conflict replace it cancels the running one first. Package files are named like shop-1_2.zip: a letter or digit
 first, then letters, digits, +, - and _.`,
 		Example: `  assetflow import shop.zip --wait
   assetflow import shop.zip --type Merge --dry-run
   assetflow import shop.zip --type Merge --datasource-overwrite
   assetflow import shop.zip --idempotency-key "release-$VERSION" --wait
+  assetflow import shop.zip --on-conflict queue --wait
   assetflow import shop.zip --prefix test- --wait -o json | jq -r .result.created`,
 		Args: arguments("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOfFlag("type", opts.Type, client.AddNew, client.Merge); err != nil {
+				return err
+			}
+			if err := checkConflict(opts.OnConflict); err != nil {
 				return err
 			}
 			if dry {
@@ -58,9 +63,10 @@ first, then letters, digits, +, - and _.`,
 	cmd.Flags().BoolVar(&opts.DataSourceOverwrite, "datasource-overwrite", false, "replace existing data sources of the same name")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the job has ended")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what the import would do")
-	keyFlag(cmd, &opts.IdempotencyKey)
+	startFlags(cmd, &opts.IdempotencyKey, &opts.OnConflict)
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "wait")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "idempotency-key")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "on-conflict")
 	_ = cmd.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{client.AddNew, client.Merge}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -78,9 +84,16 @@ func (a *app) importPackage(ctx context.Context, flags *connectionFlags, path st
 	return conn.blame(a.started(ctx, c, id, wait))
 }
 
-// keyFlag adds the flag of commands that start a job.
-func keyFlag(cmd *cobra.Command, key *string) {
+// startFlags adds the flags of commands that start a job.
+func startFlags(cmd *cobra.Command, key, onConflict *string) {
 	cmd.Flags().StringVar(key, "idempotency-key", "", "`key` under which giving the command again starts no second job")
+	cmd.Flags().StringVar(onConflict, "on-conflict", "", "queue or replace: wait for my running job of this kind, or cancel it")
+	_ = cmd.RegisterFlagCompletionFunc("on-conflict",
+		cobra.FixedCompletions([]string{client.Queue, client.Replace}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func checkConflict(onConflict string) error {
+	return oneOfFlag("on-conflict", onConflict, client.Queue, client.Replace)
 }
 
 // started shows that a job has started, or waits for its end.

@@ -87,7 +87,11 @@ func (a *app) await(ctx context.Context, c *client.Client, uuid, later, again st
 	answered := false
 	job, err := c.WatchJob(ctx, uuid, func(j client.JobDetail) {
 		answered = true
-		m.at(int64(j.Progress*jobSteps), j.Step)
+		step := j.Step
+		if j.State == client.JobQueued {
+			step = "Waiting for the jobs before it"
+		}
+		m.at(int64(j.Progress*jobSteps), step)
 	})
 	m.end()
 	switch {
@@ -127,7 +131,7 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
   assetflow job list --all -o json | jq -r '.jobs[] | select(.state == "failed") | .id'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOfFlag("state", filter.State, client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled); err != nil {
+			if err := oneOfFlag("state", filter.State, jobStates...); err != nil {
 				return err
 			}
 			if err := oneOfFlag("kind", filter.Kind, jobKinds...); err != nil {
@@ -164,16 +168,19 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
 	}
 	flags.add(cmd)
 	paging.add(cmd)
-	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `state`: running, succeeded, failed or cancelled")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `state`: queued, running, succeeded, failed or cancelled")
 	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`: asset-import, asset-export or asset-delete")
 	cmd.Flags().StringVar(&filter.UserID, "user", "", "only jobs of the user with this `id`")
 	cmd.Flags().BoolVar(&mine, "mine", false, "only my own jobs")
 	cmd.MarkFlagsMutuallyExclusive("user", "mine")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(jobKinds, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(
-		[]string{client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled}, cobra.ShellCompDirectiveNoFileComp))
+		jobStates, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// jobStates are the states that a job can be in.
+var jobStates = []string{client.JobQueued, client.JobRunning, client.JobSucceeded, client.JobFailed, client.JobCancelled}
 
 func (a *app) jobCancelCommand() *cobra.Command {
 	var (
@@ -182,9 +189,9 @@ func (a *app) jobCancelCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
-		Short: "Cancel a running job",
+		Short: "Cancel a running or waiting job",
 		Long: `Asks a running job to stop and clean up. It ends a moment later: cancelled and without any trace in the instance, or
-succeeded when it was too late. With --wait the command stays until then; its exit code is 0 when the job was cancelled.`,
+succeeded when it was too late. One that waits its turn ends at once. With --wait the command stays until then; its exit code is 0 when the job was cancelled.`,
 		Example: `  assetflow job cancel 0194f7a0-cccc-7000-8000-00000000cccc --wait`,
 		Args:    arguments("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {

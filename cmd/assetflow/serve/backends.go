@@ -203,7 +203,8 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 }
 
 func (b *Backends) jobs() *jobs.Service {
-	return jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger, jobs.WithNamespace(b.Config.Temporal.Namespace))
+	return jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger,
+		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithQueueLength(b.Config.Jobs.QueueLength))
 }
 
 // Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end, and returns.
@@ -212,10 +213,7 @@ func (b *Backends) Worker(ctx context.Context) error {
 	w := worker.New(b.Temporal, worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
-		Settle: func(ctx context.Context, projectID, jobID string) error {
-			_, err := service.Get(ctx, projectID, jobID) // reading settles
-			return err
-		},
+		Jobs: service,
 	})
 	if err := w.Start(); err != nil {
 		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
