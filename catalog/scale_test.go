@@ -57,65 +57,46 @@ func TestALargeImport(t *testing.T) {
 	t.Parallel()
 	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
 		s := catalogtest.NewScene(t, c)
-		imp := pack("large", 100, 20_000)
-		began := time.Now()
-		imp = s.Fill(t, imp)
-		touched := time.Since(began)
-		began = time.Now()
-		result, err := c.CommitImport(ctx, imp)
-		committed := time.Since(began)
+		result, err := c.CommitImport(ctx, s.Fill(t, pack("large", 100, 20_000)))
 		require.NoError(t, err)
 		require.Equal(t, 100, result.Created)
-		t.Logf("100 assets with 20,000 files: touched in %v, committed in %v", touched, committed)
-		require.Less(t, committed, time.Minute)
 		asset, err := c.Asset(ctx, s.Project.ID, s.Instance.ID, result.Assets[99].ID)
 		require.NoError(t, err)
 		require.Len(t, asset.Files, 200)
 	})
 }
 
-// A page costs the same wherever it is, and however many assets there are.
-func TestListingAHundredThousandAssets(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
+// How long these take is what bench measures.
+func TestListingManyAssets(t *testing.T) {
 	t.Parallel()
 	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
 		s := catalogtest.NewScene(t, c)
-		for i := range 20 {
-			s.Import(t, pack(fmt.Sprintf("part-%02d", i), 5000, 0))
+		for i := range 4 {
+			s.Import(t, pack(fmt.Sprintf("part-%02d", i), 2500, 0))
 		}
 		all := catalog.AssetFilter{ProjectID: s.Project.ID, InstanceID: s.Instance.ID}
-		_, first, err := c.ListAssets(ctx, catalog.AssetFilter{ProjectID: all.ProjectID, InstanceID: all.InstanceID, Kind: catalog.KindTask, NameContains: "part-17-004"})
+		_, behind, err := c.ListAssets(ctx, catalog.AssetFilter{
+			ProjectID: all.ProjectID, InstanceID: all.InstanceID, Kind: catalog.KindTask, NameContains: "part-02-001",
+		})
 		require.NoError(t, err)
-		require.NotEmpty(t, first)
-		for _, test := range []struct {
-			what   string
+		require.NotEmpty(t, behind)
+		for what, test := range map[string]struct {
 			change func(*catalog.AssetFilter)
 			rows   int
-			limit  time.Duration
 		}{
-			{"first page", func(*catalog.AssetFilter) {}, 50, 50 * time.Millisecond},
-			{"a page far behind", func(f *catalog.AssetFilter) { f.Cursor = first }, 50, 50 * time.Millisecond},
-			{"a page of 500", func(f *catalog.AssetFilter) { f.Cursor, f.Limit = first, 500 }, 500, 100 * time.Millisecond},
-			{"one kind", func(f *catalog.AssetFilter) { f.Kind = catalog.KindTask }, 50, 50 * time.Millisecond},
-			{"one name", func(f *catalog.AssetFilter) { f.Name = "part-12-000104" }, 1, 50 * time.Millisecond},
-			{"part of a name, many have it", func(f *catalog.AssetFilter) { f.NameContains = "part" }, 50, 50 * time.Millisecond},
-			{"part of a name, nobody has it", func(f *catalog.AssetFilter) { f.NameContains = "nothing" }, 0, time.Second},
+			"first page":                    {func(*catalog.AssetFilter) {}, 50},
+			"a page far behind":             {func(f *catalog.AssetFilter) { f.Cursor = behind }, 50},
+			"a page of 500":                 {func(f *catalog.AssetFilter) { f.Cursor, f.Limit = behind, 500 }, 500},
+			"one kind":                      {func(f *catalog.AssetFilter) { f.Kind = catalog.KindTask }, 50},
+			"one name":                      {func(f *catalog.AssetFilter) { f.Name = "part-03-000104" }, 1},
+			"part of a name, many have it":  {func(f *catalog.AssetFilter) { f.NameContains = "part" }, 50},
+			"part of a name, nobody has it": {func(f *catalog.AssetFilter) { f.NameContains = "nothing" }, 0},
 		} {
 			filter := all
 			test.change(&filter)
-			var took []time.Duration
-			for range 9 {
-				began := time.Now()
-				assets, _, err := c.ListAssets(ctx, filter)
-				took = append(took, time.Since(began))
-				require.NoError(t, err)
-				require.Len(t, assets, test.rows, test.what)
-			}
-			slices.Sort(took)
-			t.Logf("%-30s p50 %v", test.what, took[len(took)/2])
-			require.Less(t, took[0], test.limit, test.what)
+			assets, _, err := c.ListAssets(ctx, filter)
+			require.NoError(t, err)
+			require.Len(t, assets, test.rows, what)
 		}
 	})
 }
@@ -145,50 +126,30 @@ func BenchmarkSmallImport(b *testing.B) {
 	}
 }
 
-// What a deletion, an export and their plans cost does not grow with the instance.
+// A deletion and an export find theirs among many.
 func TestJobsAmongManyAssets(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
 	t.Parallel()
 	catalogtest.Each(t, func(t *testing.T, c *catalog.Catalog) {
 		s := catalogtest.NewScene(t, c)
 		var applications, tasks []string
-		for i := range 10 {
-			made := s.Import(t, pack(fmt.Sprintf("part-%02d", i), 4000, 0))
-			if i == 3 { // packs have applications before tasks, and each task uses the application of its number
+		for i := range 4 {
+			made := s.Import(t, pack(fmt.Sprintf("part-%02d", i), 1000, 0))
+			if i == 2 { // packs have applications before tasks, and each task uses the application of its number
 				for j := range 50 {
 					applications = append(applications, made.Assets[j].ID)
-					tasks = append(tasks, made.Assets[2000+j].ID)
+					tasks = append(tasks, made.Assets[500+j].ID)
 				}
 			}
 		}
 		d := deletion(t, s, applications, tasks)
-		for what, do := range map[string]func() error{
-			"plan": func() error { _, err := c.PlanDeletion(ctx, d); return err },
-			"export": func() error {
-				_, _, err := c.ReadForExport(ctx, s.Project.ID, s.Instance.ID, applications, tasks)
-				return err
-			},
-		} {
-			var took []time.Duration
-			for range 5 {
-				began := time.Now()
-				require.NoError(t, do())
-				took = append(took, time.Since(began))
-			}
-			slices.Sort(took)
-			t.Logf("%-8s of 100 among 40,000: p50 %v", what, took[2])
-			require.Less(t, took[0], 200*time.Millisecond, what)
-		}
-		began := time.Now()
-		_, err := c.CommitDeletion(ctx, d)
+		_, err := c.PlanDeletion(ctx, d)
 		require.NoError(t, err)
-		t.Logf("delete   of 100 among 40,000: %v", time.Since(began))
-		began = time.Now()
+		_, _, err = c.ReadForExport(ctx, s.Project.ID, s.Instance.ID, applications, tasks)
+		require.NoError(t, err)
+		_, err = c.CommitDeletion(ctx, d)
+		require.NoError(t, err)
 		n, err := c.PurgeTrash(ctx, time.Now().Add(time.Hour), 1000)
 		require.NoError(t, err)
 		require.Equal(t, 100, n)
-		t.Logf("purge    of 100 among 40,000: %v", time.Since(began))
 	})
 }
