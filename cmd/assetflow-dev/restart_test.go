@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -12,7 +14,8 @@ import (
 	"assetflow/client"
 )
 
-// A stack that is stopped, or killed, in the middle of a job goes on with it at the next start.
+// A stack that is stopped, or killed, in the middle of a job goes on with it at the next start, and with those that wait
+// behind it in their order.
 func TestARestartGoesOnWithARunningJob(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]os.Signal{"stopped": syscall.SIGTERM, "killed": syscall.SIGKILL} {
@@ -30,6 +33,12 @@ func TestARestartGoesOnWithARunningJob(t *testing.T) {
 			id, err := c.Import(t.Context(), "restart.zip", body, size, client.ImportOptions{})
 			require.NoError(t, err)
 			require.NoError(t, body.Close())
+			waiting := make([]string, 4)
+			for i := range waiting {
+				pkg := packagetest.Spec{Name: fmt.Sprintf("waiting %d", i), Applications: 1}.Bytes()
+				waiting[i], err = c.Import(t.Context(), "waiting.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{OnConflict: client.Queue})
+				require.NoError(t, err)
+			}
 			require.Eventually(t, func() bool {
 				job, err := c.ShowJob(t.Context(), id)
 				require.NoError(t, err)
@@ -48,11 +57,25 @@ func TestARestartGoesOnWithARunningJob(t *testing.T) {
 			require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
 			page, err := c.ListAssets(t.Context(), client.AssetFilter{Limit: 500})
 			require.NoError(t, err)
-			require.Len(t, page.Assets, 50)
+			require.GreaterOrEqual(t, len(page.Assets), 50)
 			for _, a := range page.Assets {
 				require.Equal(t, 1, a.VersionNumber)
 			}
+			requireInOrder(t, c, append([]string{id}, waiting...))
 		})
+	}
+}
+
+// requireInOrder waits for the end of jobs that must succeed one after the other.
+func requireInOrder(t *testing.T, c *client.Client, ids []string) {
+	t.Helper()
+	var last time.Time
+	for _, id := range ids {
+		job, err := c.WatchJob(t.Context(), id, nil)
+		require.NoError(t, err)
+		require.Equal(t, client.JobSucceeded, job.State, "%+v", job.Reasons)
+		require.True(t, job.EndedAt.After(last), "job %s overtook", id)
+		last = *job.EndedAt
 	}
 }
 
