@@ -1,12 +1,10 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -62,7 +60,7 @@ func ServeQueue(ctx workflow.Context, queue Queue) error {
 		}
 		workflow.SetCurrentDetails(ctx, describeQueued(*next))
 		job, run, err := startQueued(jobs, queue, *next)
-		if isTaken(err) {
+		if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			if err := makeWay(ctx, queue, *next); err != nil {
 				return err
 			}
@@ -128,11 +126,6 @@ func startQueued(ctx workflow.Context, queue Queue, start activities.QueuedStart
 	var run workflow.Execution
 	err := job.GetChildWorkflowExecution().Get(ctx, &run)
 	return job, run, err
-}
-
-func isTaken(err error) bool {
-	var taken *serviceerror.WorkflowExecutionAlreadyStarted
-	return errors.As(err, &taken) || temporal.IsWorkflowExecutionAlreadyStartedError(err)
 }
 
 // makeWay looks whose run holds the workflow id: that of the waiting job itself, where an earlier run of the queue got no

@@ -8,11 +8,15 @@ package recording
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +29,7 @@ import (
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"assetflow/activities"
 	"assetflow/catalog"
@@ -44,6 +49,8 @@ type scene struct {
 	waitIn    string
 	refusedIn string
 	retriedIn string
+	queued    []activities.QueuedStart // what waits, for the queue
+	taken     bool                     // a run that ends when it is cancelled holds the jobs' workflow id at first
 	want      enumspb.WorkflowExecutionStatus
 }
 
@@ -83,6 +90,27 @@ func scenes() []scene {
 		scene{name: "failure-unknown-asset", refusedIn: "WriteArchive", want: failed},
 		scene{name: "cancel-in-write", waitIn: "WriteArchive", want: cancelled},
 		scene{name: "cancel-in-commit", waitIn: "CommitExport", want: cancelled},
+	)...)
+	jobs := func(replaces ...bool) (queued []activities.QueuedStart) {
+		for i, r := range replaces {
+			input := selection
+			input.JobID = fmt.Sprintf("0192f000-0000-7000-8000-00000000010%d", i)
+			text, err := json.Marshal(input)
+			if err != nil {
+				panic(err)
+			}
+			queued = append(queued, activities.QueuedStart{
+				JobID: input.JobID, Kind: catalog.AssetDelete, ProjectID: input.ProjectID, UserID: input.UserID,
+				Summary: "Delete 1 application", Workflow: "DeleteAssets", Input: text, Replaces: r,
+			})
+		}
+		return queued
+	}
+	all = append(all, of("serve-queue", workflows.ServeQueue, nil,
+		scene{name: "success", queued: jobs(false, false), want: completed},
+		scene{name: "success-behind-another", queued: jobs(true), taken: true, want: completed},
+		scene{name: "success-replaced", queued: jobs(false, true), waitIn: "CommitDeletion", want: completed},
+		scene{name: "cancel", queued: jobs(false), taken: true, want: cancelled},
 	)...)
 	return append(all, of("sweep-all", workflows.SweepAll, nil,
 		scene{name: "success", want: completed},
@@ -134,9 +162,11 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	w := worker.New(c, queue, worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
 	assetworker.RegisterWorkflows(w)
 	steps := &steps{scene: s, waiting: make(chan struct{})}
+	w.RegisterWorkflowWithOptions(holdPlace, workflow.RegisterOptions{Name: "HoldPlace"})
 	for name, step := range map[string]any{
 		"InspectPackage": steps.inspect, "StoreFiles": steps.store, "CommitImport": steps.commit, "EndJob": steps.end,
 		"CommitDeletion": steps.delete, "WriteArchive": steps.writeArchive, "CommitExport": steps.commitExport,
+		"FirstQueued": steps.firstQueued, "DequeueJob": steps.dequeue, "RunningJob": steps.runningJob,
 	} {
 		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
 	}
@@ -150,17 +180,29 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	if s.input != nil {
 		input = append(input, s.input)
 	}
+	if s.queued != nil {
+		input = append(input, workflows.Queue{WorkflowID: "jobs/" + queue})
+	}
+	if s.taken {
+		_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "jobs/" + queue, TaskQueue: queue}, "HoldPlace")
+		require.NoError(t, err)
+		defer func() { _ = c.TerminateWorkflow(context.WithoutCancel(ctx), "jobs/"+queue, "", "the scene is over") }()
+	}
 	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: queue, TaskQueue: queue, StaticSummary: "A recorded job",
 	}, s.workflow, input...)
 	require.NoError(t, err)
-	if s.waitIn != "" {
+	if s.waitIn != "" || s.want == cancelled {
 		select {
 		case <-steps.waiting:
 		case <-ctx.Done():
 			t.Fatalf("%s never began", s.waitIn)
 		}
-		require.NoError(t, c.CancelWorkflow(ctx, run.GetID(), run.GetRunID()))
+		if s.want == cancelled {
+			require.NoError(t, c.CancelWorkflow(ctx, run.GetID(), run.GetRunID()))
+		} else {
+			require.NoError(t, c.SignalWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.WakeSignal, nil))
+		}
 	}
 	_ = run.Get(ctx, nil) // the status below says how it ended
 	desc, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
@@ -188,6 +230,34 @@ func write(t *testing.T, path string, history *historypb.History) {
 type steps struct {
 	scene
 	waiting chan struct{}
+	reached sync.Once // the end of waiting is told
+	mu      sync.Mutex
+}
+
+// holdPlace holds a workflow id until it is cancelled.
+func holdPlace(ctx workflow.Context) error {
+	return workflow.Await(ctx, func() bool { return ctx.Err() != nil })
+}
+
+func (s *steps) firstQueued(context.Context, string) (*activities.QueuedStart, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queued) == 0 {
+		return nil, nil //nolint:nilnil // nothing is an answer here
+	}
+	return &s.queued[0], nil
+}
+
+func (s *steps) dequeue(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queued = slices.DeleteFunc(slices.Clone(s.queued), func(q activities.QueuedStart) bool { return q.JobID == id })
+	return nil
+}
+
+func (s *steps) runningJob(context.Context, string) (string, error) {
+	s.reached.Do(func() { close(s.waiting) })
+	return "0192f000-0000-7000-8000-000000000999", nil
 }
 
 func (s *steps) inspect(ctx context.Context, _ activities.ImportJob) (activities.Inspection, error) {
@@ -233,7 +303,14 @@ func (s *steps) sweep(name string) func(ctx context.Context) (activities.Swept, 
 func (s *steps) behave(ctx context.Context, step string) error {
 	switch step {
 	case s.waitIn:
-		close(s.waiting)
+		first := false
+		s.reached.Do(func() {
+			first = true
+			close(s.waiting)
+		})
+		if !first { // the job that replaces this one
+			return nil
+		}
 		for beat := time.NewTicker(50 * time.Millisecond); ; {
 			select {
 			case <-ctx.Done():
