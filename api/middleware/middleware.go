@@ -23,6 +23,7 @@ const (
 	CodeBodyStalled      = "api.body_stalled"       // Invalid: the client stopped sending
 	CodePanic            = "api.panic"              // Internal
 	CodeKey              = "api.idempotency_key"    // Invalid: the key is malformed
+	CodeOnConflict       = "api.on_conflict"        // Invalid: an unknown way to deal with a running job
 	CodeKeyReused        = "api.key_reused"         // Invalid: the key was used for another request
 	CodePending          = "api.pending"            // Conflict: the first request of the key has no answer yet; Details is when to try again, in seconds
 )

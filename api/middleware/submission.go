@@ -36,12 +36,19 @@ const (
 // keepTime bounds what is written down about a request after its job has started, or was refused.
 const keepTime = 10 * time.Second
 
-// CheckSubmission refuses a malformed key of a request that starts a job, before anything of the body is read:
-// Invalid CodeKey.
+// HeaderOnConflict says what becomes of a job that cannot start at once because one of its kind runs: "queue" or
+// "replace".
+const HeaderOnConflict = "Assetflow-On-Conflict"
+
+// CheckSubmission refuses malformed headers of a request that starts a job, before anything of the body is read:
+// Invalid CodeKey, CodeOnConflict.
 func CheckSubmission(r *http.Request) error {
 	if keys := r.Header.Values(HeaderIdempotencyKey); len(keys) > 1 || len(keys) == 1 && !saneKey(keys[0]) {
 		return fault.New(fault.Invalid, CodeKey, "The header %s must be given once, with 1 to %d visible ASCII characters.",
 			HeaderIdempotencyKey, maxKey)
+	}
+	if choices := r.Header.Values(HeaderOnConflict); len(choices) > 1 || len(choices) == 1 && choices[0] != "queue" && choices[0] != "replace" {
+		return fault.New(fault.Invalid, CodeOnConflict, "The header %s must be given once, as queue or replace.", HeaderOnConflict)
 	}
 	return nil
 }

@@ -205,6 +205,9 @@ func TestCheckSubmission(t *testing.T) {
 		{"Idempotency-Key", middleware.CodeKey, []string{""}}, {"Idempotency-Key", middleware.CodeKey, []string{"a", "a"}},
 		{"Idempotency-Key", middleware.CodeKey, []string{strings.Repeat("k", 256)}}, {"Idempotency-Key", middleware.CodeKey, []string{"é"}},
 		{"Idempotency-Key", middleware.CodeKey, []string{"a b"}}, {"Idempotency-Key", middleware.CodeKey, []string{"a\x7f"}},
+		{"Assetflow-On-Conflict", "", []string{"queue"}}, {"Assetflow-On-Conflict", "", []string{"replace"}},
+		{"Assetflow-On-Conflict", middleware.CodeOnConflict, []string{""}}, {"Assetflow-On-Conflict", middleware.CodeOnConflict, []string{"Queue"}},
+		{"Assetflow-On-Conflict", middleware.CodeOnConflict, []string{"queue", "queue"}},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
 		r.Header[tc.header] = tc.values

@@ -152,7 +152,7 @@ func TestWrongCommandLines(t *testing.T) {
 		"job list --limit x":                   `invalid argument "x" for "--limit"`,
 		"job list --limit 0":                   "--limit 0: must be at least 1",
 		"job list --limit 1 --all":             "cannot be used together",
-		"job list --state ended":               `--state "ended": must be running or succeeded or failed or cancelled`,
+		"job list --state ended":               `--state "ended": must be queued or running or succeeded or failed or cancelled`,
 		"assets list --kind car":               `--kind "car": must be application or task`,
 		"import a.zip --type New":              `--type "New": must be AddNew or Merge`,
 		"version -o xml":                       `--output "xml": must be text or json`,
