@@ -228,7 +228,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		ids = append(ids, tn.enqueue(t, fmt.Sprintf("beat %d", i), client.Queue))
 		if i%4 == 3 { // the queue is about to run dry, in a phase that differs each time
 			require.Equal(t, client.Succeeded, tn.ends(t, ids[i]).Status)
-			time.Sleep(time.Duration(i) * time.Millisecond)
+			<-time.After(time.Duration(i) * time.Millisecond)
 		}
 	}
 	for _, id := range ids {

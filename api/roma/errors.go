@@ -122,7 +122,7 @@ func formatReasons(job jobs.Job) []Reason {
 			list = []catalog.Reason{{ResourceName: job.Subject, Code: "cancelled", Message: "The job was cancelled."}}
 		case catalog.JobFailed:
 			list = []catalog.Reason{{ResourceName: job.Subject, Code: "internal", Message: "The job failed for an internal reason."}}
-		case catalog.JobRunning, catalog.JobSucceeded: // have none
+		case catalog.JobQueued, catalog.JobRunning, catalog.JobSucceeded: // have none
 		}
 	}
 	reasons := make([]Reason, 0, len(list)) // never null: the vendor's clients iterate it

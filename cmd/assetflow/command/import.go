@@ -35,8 +35,9 @@ With --idempotency-key the command can be given again when its outcome is not kn
 within 24 hours the same key gives the job that has started already, and no second one.
 
 You can have one import running at a time in a project. With --on-conflict queue a second one waits until those before it
-have ended, with --on-conflict replace it cancels the running one first. Package files are named like shop-1_2.zip: a letter or digit
-first, then letters, digits, +, - and _.`,
+have ended, with --on-conflict replace it cancels the running one first.
+
+Package files are named like shop-1_2.zip: a letter or digit first, then letters, digits, +, - and _.`,
 		Example: `  assetflow import shop.zip --wait
   assetflow import shop.zip --type Merge --dry-run
   assetflow import shop.zip --type Merge --datasource-overwrite

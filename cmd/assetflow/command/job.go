@@ -191,7 +191,8 @@ func (a *app) jobCancelCommand() *cobra.Command {
 		Use:   "cancel JOB",
 		Short: "Cancel a running or waiting job",
 		Long: `Asks a running job to stop and clean up. It ends a moment later: cancelled and without any trace in the instance, or
-succeeded when it was too late. One that waits its turn ends at once. With --wait the command stays until then; its exit code is 0 when the job was cancelled.`,
+succeeded when it was too late. One that waits its turn ends at once. With --wait the command stays until then; its exit
+code is 0 when the job was cancelled.`,
 		Example: `  assetflow job cancel 0194f7a0-cccc-7000-8000-00000000cccc --wait`,
 		Args:    arguments("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {
