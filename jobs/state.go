@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"golang.org/x/sync/errgroup"
@@ -48,7 +49,8 @@ func (s *Service) ProjectOf(ctx context.Context, jobID string) (string, error) {
 	return row.ProjectID, err
 }
 
-// List tells the states of the jobs that match, newest first, and the cursor of the next page (empty on the last).
+// List tells the states of the jobs that match, newest first, and the cursor of the next page (empty on the last). A page
+// may be short: a job that has just ended is left out until it is shown so.
 func (s *Service) List(ctx context.Context, filter catalog.JobFilter) ([]Job, string, error) {
 	rows, next, err := s.catalog.ListJobs(ctx, filter)
 	if err != nil {
@@ -67,7 +69,13 @@ func (s *Service) List(ctx context.Context, filter catalog.JobFilter) ([]Job, st
 			return err
 		})
 	}
-	return jobs, next, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, "", err
+	}
+	if filter.State != "" {
+		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return j.State != filter.State })
+	}
+	return jobs, next, nil
 }
 
 // Cancel asks a running job to stop and clean up. It returns when the request is durable, not when the job has
