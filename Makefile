@@ -47,7 +47,7 @@ fuzz: ## fuzz what parses foreign bytes, a minute each
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 60s ./auth/signature
 
 .PHONY: bench
-bench: ## print the figures of docs/benchmarks.md (about 10 minutes)
+bench: ## print the figures of docs/benchmarks.md (about 15 minutes)
 	go run ./bench $(ARGS)
 
 .PHONY: generate

@@ -1,7 +1,7 @@
 // Command bench prints the figures of docs/benchmarks.md: how the service compares, in one run on one machine, with
 // the same work done bare. Ratios travel between machines; times do not.
 //
-//	go run ./bench            everything, about 10 minutes
+//	go run ./bench            everything, about 15 minutes and 6 GB of room for temporary files
 //	go run ./bench -only small,upload
 //	go run ./bench -quick     a tenth of the sizes, to see that it works
 //	go run ./bench -only chaos
