@@ -21,7 +21,7 @@ type filled struct {
 	took   []time.Duration
 }
 
-// benchCatalog compares imports of a small package into catalogs of very different sizes. Each catalog has a stack of its
+// benchCatalog compares imports of a small package into a catalog of very different sizes. Each size has a stack of its
 // own, and they take turns, so that a slow minute of the machine hits all.
 func benchCatalog(ctx context.Context, first *stack, z sizes, out io.Writer) (err error) {
 	var stacks []*filled
@@ -30,7 +30,7 @@ func benchCatalog(ctx context.Context, first *stack, z sizes, out io.Writer) (er
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	for i, assets := range z.catalogs {
+	for i, assets := range z.held {
 		s := first
 		if i > 0 {
 			if s, err = first.beside(ctx, i); err != nil {

@@ -9,16 +9,13 @@ import (
 	"time"
 )
 
-// assetsPerJob is how many assets a job of a filled catalog has made.
-const assetsPerJob = 100
-
 // assetsPerTransaction bounds a transaction of the filling, during which the stack cannot write.
 const assetsPerTransaction = 50_000
 
 // filling is a catalog of many assets: half of them in the instance of the caller, half in another of the project; half
 // applications, half tasks, each of which uses an application and a data source; each asset with a version of two files,
-// one of its own and one that the assets of its job share; and the jobs with their effects and audit trail. Nobody has
-// stored what the blobs stand for.
+// one of its own and one that the assets of its job share; and for each hundred assets the job that made them, with its
+// effect and audit trail. Nobody has stored what the blobs stand for.
 type filling struct {
 	db                                    *sql.DB
 	project, instance, other, user, began string

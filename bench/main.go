@@ -33,7 +33,7 @@ type sizes struct {
 	deletions   int
 	exportBytes int64
 	exports     int
-	catalogs    []int // assets in each
+	held        []int // assets in the catalog of each stack
 	into        int   // imports into each
 	kills       int
 }
@@ -42,12 +42,12 @@ var (
 	full = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 60, 16: 320, 64: 640},
 		uploadBytes: 1 << 30, uploads: 5, largeBytes: 2 << 30, largeAssets: 100,
-		deletions: 30, exportBytes: 1 << 30, exports: 3, catalogs: []int{1, 10_000, 1_000_000}, into: 40, kills: 200,
+		deletions: 30, exportBytes: 1 << 30, exports: 3, held: []int{1, 10_000, 1_000_000}, into: 40, kills: 200,
 	}
 	quick = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 10, 16: 64, 64: 128},
 		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100,
-		deletions: 5, exportBytes: 128 << 20, exports: 2, catalogs: []int{1, 1000, 100_000}, into: 8, kills: 20,
+		deletions: 5, exportBytes: 128 << 20, exports: 2, held: []int{1, 1000, 100_000}, into: 8, kills: 20,
 	}
 )
 
