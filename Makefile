@@ -44,9 +44,10 @@ fuzz: ## fuzz what parses foreign bytes, a minute each
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime 60s ./assetpackage
 	go test -run '^$$' -fuzz FuzzManifest -fuzztime 60s ./assetpackage
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./auth/signature
+	go test -run '^$$' -fuzz FuzzVerify -fuzztime 60s ./auth/signature
 
 .PHONY: bench
-bench: ## print the figures of docs/benchmarks.md (about 10 minutes)
+bench: ## print the figures of docs/benchmarks.md (about 15 minutes)
 	go run ./bench $(ARGS)
 
 .PHONY: generate

@@ -9,11 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 	"golang.org/x/sync/errgroup"
 
 	assetclient "assetflow/client"
@@ -26,36 +21,14 @@ const (
 	smallAssets = 5
 )
 
-const bareQueue = "bench-bare"
-
-// bare is a workflow with as many steps as an import has, none of which does anything.
-func bare(ctx workflow.Context) error {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
-	for range workflows.ImportSteps {
-		if err := workflow.ExecuteActivity(ctx, "Nothing").Get(ctx, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func nothing(context.Context) error { return nil }
-
-// pollFirst is after which time a caller asks for the first time whether its job has ended. After that it waits a
-// quarter of the time it has waited so far, on both sides of a comparison, so that the questions are not the load.
-const pollFirst = 10 * time.Millisecond
-
 // benchSmall compares imports of a small package with bare workflows on the same server.
 func benchSmall(ctx context.Context, s *stack, z sizes, out io.Writer) error {
-	w := worker.New(s.temporal, bareQueue, worker.Options{
-		MaxConcurrentWorkflowTaskPollers: 8, MaxConcurrentActivityTaskPollers: 8, // as many as ours
-	})
-	w.RegisterWorkflow(bare)
-	w.RegisterActivityWithOptions(nothing, activity.RegisterOptions{Name: "Nothing"})
-	if err := w.Start(); err != nil {
+	w, err := s.startBareWorker()
+	if err != nil {
 		return err
 	}
 	defer w.Stop()
+	theirOnce := s.bareOnce(len(workflows.ImportSteps), lengthening)
 
 	callers := make([]*assetclient.Client, z.users[len(z.users)-1])
 	for i := range callers {
@@ -67,7 +40,7 @@ func benchSmall(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 	if _, err := s.load(ctx, 2, 8, s.importOnce(callers)); err != nil { // warm up both sides
 		return err
 	}
-	if _, err := s.load(ctx, 2, 8, s.bareOnce); err != nil {
+	if _, err := s.load(ctx, 2, 8, theirOnce); err != nil {
 		return err
 	}
 
@@ -76,7 +49,7 @@ func benchSmall(ctx context.Context, s *stack, z sizes, out io.Writer) error {
 		// Alternating halves, so that a slow minute of the machine hits both.
 		var ours, theirs measured
 		for range 2 {
-			for side, once := range map[*measured]operation{&ours: s.importOnce(callers), &theirs: s.bareOnce} {
+			for side, once := range map[*measured]operation{&ours: s.importOnce(callers), &theirs: theirOnce} {
 				m, err := s.load(ctx, users, z.imports[users]/2, once)
 				if err != nil {
 					return err
@@ -151,47 +124,6 @@ func (s *stack) importOnce(callers []*assetclient.Client) operation {
 		if err != nil {
 			return err
 		}
-		return waitUntil(ctx, func() (bool, error) {
-			job, err := c.Job(ctx, id)
-			if err == nil && job.Status == assetclient.Failed {
-				err = fmt.Errorf("the import failed: %+v", job.Reasons)
-			}
-			return job.Ended(), err
-		})
-	}
-}
-
-func (s *stack) bareOnce(ctx context.Context, user, n int) error {
-	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: fmt.Sprintf("bare:%d:%d", user, n), TaskQueue: bareQueue,
-	}, bare)
-	if err != nil {
-		return err
-	}
-	return waitUntil(ctx, func() (bool, error) {
-		desc, err := s.temporal.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-		if err != nil {
-			return false, err
-		}
-		status := desc.GetWorkflowExecutionInfo().GetStatus()
-		if status != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING && status != enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-			return false, fmt.Errorf("the bare workflow ended as %s", status)
-		}
-		return status == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, nil
-	})
-}
-
-// waitUntil asks until the answer is yes.
-func waitUntil(ctx context.Context, ended func() (bool, error)) error {
-	begin := time.Now()
-	for {
-		select {
-		case <-time.After(max(pollFirst, time.Since(begin)/4)):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if done, err := ended(); done || err != nil {
-			return err
-		}
+		return awaitJob(ctx, c, id, lengthening)
 	}
 }

@@ -28,6 +28,8 @@ import (
 // stack is a development stack in a process of its own, on a data folder of its own.
 type stack struct {
 	dir     string
+	number  int    // of stacks that run beside each other; from 0
+	binary  string // what runs
 	process *exec.Cmd
 	devstack.Attachment
 	catalog  *catalog.Catalog
@@ -35,34 +37,58 @@ type stack struct {
 	temporal client.Client
 }
 
+const startTimeout = 10 * time.Minute // a first compile is in it
+
+// The ports of the first stack.
 const (
-	startTimeout = 10 * time.Minute // a first compile is in it
-	temporalAddr = "127.0.0.1:17233"
+	httpPort     = 18080
+	temporalPort = 17233
+	uiPort       = 18233
+	s3Port       = 19000
 )
 
 // startStack builds and starts a stack and waits until it is ready.
-func startStack(ctx context.Context) (*stack, error) {
-	dir, err := os.MkdirTemp("", "assetflow-bench-")
-	if err != nil {
+func startStack(ctx context.Context) (*stack, error) { return (&stack{}).start(ctx) }
+
+// beside starts another stack, the number-th beside this one, and waits until it is ready.
+func (s *stack) beside(ctx context.Context, number int) (*stack, error) {
+	return (&stack{number: number, binary: s.binary}).start(ctx)
+}
+
+// start gives itself, or an error and has stopped.
+func (s *stack) start(ctx context.Context) (*stack, error) {
+	var err error
+	if s.dir, err = os.MkdirTemp("", "assetflow-bench-"); err != nil {
 		return nil, err
 	}
-	s := &stack{dir: dir}
-	if err := s.start(ctx); err != nil {
+	if err := s.run(ctx); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
 }
 
-func (s *stack) start(ctx context.Context) error {
-	binary := filepath.Join(s.dir, "assetflow-dev")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/assetflow-dev")
+// addr is where a part listens.
+func (s *stack) addr(port int) string { return fmt.Sprintf("127.0.0.1:%d", port+s.number) }
+
+func (s *stack) build(ctx context.Context) error {
+	s.binary = filepath.Join(s.dir, "assetflow-dev")
+	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, "./cmd/assetflow-dev")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the stack: %w", err)
 	}
+	return nil
+}
+
+func (s *stack) run(ctx context.Context) error {
+	if s.binary == "" {
+		if err := s.build(ctx); err != nil {
+			return err
+		}
+	}
 	data := filepath.Join(s.dir, "data")
-	s.process = exec.CommandContext(ctx, binary, "--data-dir", data, "--http-addr", "127.0.0.1:18080",
-		"--temporal-addr", temporalAddr, "--ui-addr", "127.0.0.1:18233", "--s3-addr", "127.0.0.1:19000")
+	s.process = exec.CommandContext(ctx, s.binary, "--data-dir", data, "--http-addr", s.addr(httpPort),
+		"--temporal-addr", s.addr(temporalPort), "--ui-addr", s.addr(uiPort), "--s3-addr", s.addr(s3Port))
 	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
 	s.process.WaitDelay = 15 * time.Second
 	s.process.Env = append(os.Environ(), "ASSETFLOW_LOG_LEVEL=warn")
@@ -89,7 +115,7 @@ func (s *stack) start(ctx context.Context) error {
 		return err
 	}
 	s.auth = auth.New(s.catalog, keys)
-	s.temporal, err = client.Dial(client.Options{HostPort: temporalAddr, Logger: log.NewStructuredLogger(quiet)})
+	s.temporal, err = client.Dial(client.Options{HostPort: s.addr(temporalPort), Logger: log.NewStructuredLogger(quiet)})
 	return err
 }
 
@@ -97,7 +123,7 @@ func (s *stack) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for tick := time.NewTicker(50 * time.Millisecond); ; {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:18080/readyz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr(httpPort)+"/readyz", nil)
 		if err != nil {
 			return err
 		}

@@ -1,5 +1,5 @@
 // Package faults kills worker processes in the middle of every step and proves that the job goes on elsewhere, with
-// exactly one effect.
+// exactly one effect; and API processes in the middle of a submission, which made again starts the job once.
 package faults
 
 import (
@@ -39,6 +39,10 @@ func run(m *testing.M) int {
 			return 1
 		}
 		return 0
+	}
+	if os.Getenv(apiEnv) != "" {
+		fmt.Fprintln(os.Stderr, "API ended:", runAPI())
+		return 1
 	}
 	var err error
 	dataDir, err = os.MkdirTemp("", "assetflow-faults-")
@@ -206,6 +210,15 @@ func requireOneEffect(t *testing.T, c *client.Client, assets int) {
 // newCaller makes a project of its own with a caller.
 func newCaller(t *testing.T) (c *client.Client, projectID string) {
 	t.Helper()
+	cfg := newConfig(t)
+	c = client.New(cfg)
+	t.Cleanup(c.Close)
+	return c, cfg.ProjectID
+}
+
+// newConfig is newCaller, for a client of one's own.
+func newConfig(t *testing.T) client.Config {
+	t.Helper()
 	project, err := stack.Catalog().CreateProject(t.Context(), "faults", "p-"+uuid.NewString())
 	require.NoError(t, err)
 	instance, err := stack.Catalog().CreateInstance(t.Context(), project.ID, "main")
@@ -215,9 +228,7 @@ func newCaller(t *testing.T) (c *client.Client, projectID string) {
 	require.NoError(t, stack.Auth().GrantRole(t.Context(), user.ID, project.ID, string(auth.RoleDevelop)))
 	ak, sk, err := stack.Auth().AddAccessKey(t.Context(), user.ID)
 	require.NoError(t, err)
-	c = client.New(client.Config{
+	return client.Config{
 		Endpoint: stack.Credentials().Endpoint, ProjectID: project.ID, InstanceID: instance.ID, AccessKey: ak, SecretKey: sk,
-	})
-	t.Cleanup(c.Close)
-	return c, project.ID
+	}
 }
