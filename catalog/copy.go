@@ -2,7 +2,10 @@ package catalog
 
 import (
 	"context"
+	"errors"
 )
+
+var errNotBuilt = errors.New("catalog: not built yet")
 
 // CopyTarget says what a copy makes here: the digital asset of this id, in this project.
 type CopyTarget struct {
