@@ -32,7 +32,8 @@ func (c *Catalog) CreateDigitalAsset(ctx context.Context, userID, projectID stri
 func (c *Catalog) insertDigital(ctx context.Context, tx bun.Tx, row *digitalRow, m DigitalMetadata, by maker) error {
 	row.VersionNumber, row.CreatedAt, row.UpdatedAt = 1, by.at, by.at
 	asset := assetRow{ID: row.AssetID, ProjectID: row.ProjectID, Kind: string(KindDigital), Name: m.Name, VersionNumber: 1, CreatedAt: by.at}
-	_, err := tx.NewInsert().Model(&asset).Exec(ctx)
+	// Nobody but a copy to another project can have taken the id meanwhile.
+	n, err := changed(tx.NewInsert().Model(&asset).On("CONFLICT (id) DO NOTHING").Exec(ctx))
 	switch {
 	case isDuplicate(err):
 		return nameTaken(m.Name)
@@ -40,6 +41,8 @@ func (c *Catalog) insertDigital(ctx context.Context, tx bun.Tx, row *digitalRow,
 		return noProject()
 	case err != nil:
 		return fmt.Errorf("write the asset: %w", err)
+	case n == 0:
+		return elsewhere()
 	}
 	if err := c.writeVersion(ctx, tx, row, newDigitalContent(m, nil), by); err != nil {
 		return err
