@@ -19,7 +19,7 @@ const (
 // assetKinds are those that belong to an instance.
 var assetKinds = []AssetKind{KindApplication, KindTask}
 
-// Asset is an asset with what its current version says.
+// Asset is an asset of an instance with what its current version says.
 type Asset struct {
 	ID            string // UUID
 	ProjectID     string
