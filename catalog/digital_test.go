@@ -112,18 +112,21 @@ func TestDigitalMetadataIsChecked(t *testing.T) {
 	t.Parallel()
 	s := catalogtest.NewScene(t, catalogtest.New(t))
 	for name, wrong := range map[string]func(*catalog.DigitalMetadata){
-		"no name":       func(m *catalog.DigitalMetadata) { m.Name = "" },
-		"long name":     func(m *catalog.DigitalMetadata) { m.Name = strings.Repeat("n", 1025) },
-		"name no text":  func(m *catalog.DigitalMetadata) { m.Name = "a\x00" },
-		"description":   func(m *catalog.DigitalMetadata) { m.Description = "\xff" },
-		"user":          func(m *catalog.DigitalMetadata) { m.AppUserID = "\x00" },
-		"type":          func(m *catalog.DigitalMetadata) { m.Type = "\x00" },
-		"tag":           func(m *catalog.DigitalMetadata) { m.Tags = []string{"a", "\x00"} },
-		"empty tag":     func(m *catalog.DigitalMetadata) { m.Tags = []string{""} },
-		"long tag":      func(m *catalog.DigitalMetadata) { m.Tags = []string{strings.Repeat("ä", 129)} },
-		"many tags":     func(m *catalog.DigitalMetadata) { m.Tags = make([]string, 51) },
-		"property":      func(m *catalog.DigitalMetadata) { m.SystemProperties = []string{"\xff"} },
-		"extra array":   func(m *catalog.DigitalMetadata) { m.ExtraMeta = json.RawMessage(`[1]`) },
+		"no name":      func(m *catalog.DigitalMetadata) { m.Name = "" },
+		"long name":    func(m *catalog.DigitalMetadata) { m.Name = strings.Repeat("n", 1025) },
+		"name no text": func(m *catalog.DigitalMetadata) { m.Name = "a\x00" },
+		"description":  func(m *catalog.DigitalMetadata) { m.Description = "\xff" },
+		"user":         func(m *catalog.DigitalMetadata) { m.AppUserID = "\x00" },
+		"type":         func(m *catalog.DigitalMetadata) { m.Type = "\x00" },
+		"tag":          func(m *catalog.DigitalMetadata) { m.Tags = []string{"a", "\x00"} },
+		"empty tag":    func(m *catalog.DigitalMetadata) { m.Tags = []string{""} },
+		"long tag":     func(m *catalog.DigitalMetadata) { m.Tags = []string{strings.Repeat("ä", 129)} },
+		"many tags":    func(m *catalog.DigitalMetadata) { m.Tags = make([]string, 51) },
+		"property":     func(m *catalog.DigitalMetadata) { m.SystemProperties = []string{"\xff"} },
+		"extra array":  func(m *catalog.DigitalMetadata) { m.ExtraMeta = json.RawMessage(`[1]`) },
+		"extra too deep": func(m *catalog.DigitalMetadata) {
+			m.ExtraMeta = json.RawMessage(`{"a":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `}`)
+		},
 		"extra no JSON": func(m *catalog.DigitalMetadata) { m.ExtraMeta = json.RawMessage(`{"a":}`) },
 	} {
 		m := avatar("x")
@@ -131,9 +134,14 @@ func TestDigitalMetadataIsChecked(t *testing.T) {
 		_, err := s.Catalog.CreateDigitalAsset(ctx, s.User.ID, s.Project.ID, m)
 		require.Equal(t, fault.Invalid, fault.KindOf(err), "%s: %v", name, err)
 	}
+	deep := avatar("deep")
+	deep.ExtraMeta = json.RawMessage(`{"a":` + strings.Repeat("[", 9997) + strings.Repeat("]", 9997) + `}`)
+	made, err := s.Catalog.CreateDigitalAsset(ctx, s.User.ID, s.Project.ID, deep)
+	require.NoError(t, err)
+	require.Equal(t, deep.ExtraMeta, readDigital(t, s, made.ID).ExtraMeta)
 	m := avatar("x")
 	m.Tags, m.ExtraMeta = []string{strings.Repeat("ä", 128)}, json.RawMessage(" null ")
-	made, err := s.Catalog.CreateDigitalAsset(ctx, s.User.ID, s.Project.ID, m)
+	made, err = s.Catalog.CreateDigitalAsset(ctx, s.User.ID, s.Project.ID, m)
 	require.NoError(t, err)
 	require.Nil(t, made.ExtraMeta)
 }

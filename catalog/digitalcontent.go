@@ -217,6 +217,10 @@ func prepareMetadata(m DigitalMetadata) (DigitalMetadata, error) {
 	}
 	m.ExtraMeta = nil
 	if extra != "" {
+		// It becomes a part of larger JSON, and Go reads JSON down to a certain depth.
+		if !json.Valid([]byte("[[" + extra + "]]")) {
+			return m, badDigital("the extra metadata is nested too deeply")
+		}
 		m.ExtraMeta = canonicalJSON(extra)
 	}
 	m.Tags = append([]string{}, m.Tags...)
