@@ -9,11 +9,8 @@ import (
 // Algorithm is the one algorithm that seals.
 const Algorithm = "AES128_GCM"
 
-const (
-	// maxAssetID and maxAssetInfo are the contract's limits, in bytes.
-	maxAssetID   = 64
-	maxAssetInfo = 100_000
-)
+// maxAssetInfo is the contract's limit in bytes.
+const maxAssetInfo = 100_000
 
 // Info is the replication info as it goes over the wire (MetaStudio v1, ReplicationAssetInfo). Whoever holds it can have
 // the asset copied until it expires, so it prints and logs as a placeholder.
@@ -42,7 +39,7 @@ func (k *KeyID) UnmarshalJSON(text []byte) error {
 	switch c := text[0]; {
 	case c == '"', c == 'n': // null is as good as absent
 		return json.Unmarshal(text, (*string)(k))
-	case c >= '0' && c <= '9' && len(text) <= maxAssetID:
+	case c >= '0' && c <= '9' && len(text) <= maxWord:
 		for _, digit := range text {
 			if digit < '0' || digit > '9' {
 				return errKeyID // 1.0 and 1e0 are no way to write an id

@@ -21,7 +21,9 @@ const (
 	maxKeys = 64
 )
 
-var keyID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+// identifier is what the id of a key, an asset or a file looks like. Ids become parts of keys in a bucket, so those that
+// could mean something in a path are refused at the border.
+var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // KeyRing holds the keys that replication infos are sealed with, by their ids. The primary one seals, every one opens.
 // It prints and logs as a placeholder. It is safe for concurrent use.
@@ -59,7 +61,7 @@ func ParseKeyRing(text string) (*KeyRing, error) {
 	ring := &KeyRing{primary: form.Primary, keys: map[string]cipher.AEAD{}}
 	seen := map[[keySize]byte]bool{}
 	for id, text := range form.Keys {
-		if !keyID.MatchString(id) {
+		if !identifier.MatchString(id) {
 			return nil, errors.New("the key ring has an id that is not 1 to 64 letters, digits, dots, underscores and hyphens")
 		}
 		key, err := decodeBase64(text)

@@ -25,7 +25,7 @@ const (
 	MaxManifestSize = int64(MaxManifestFiles+1) * maxLine
 
 	maxName   = 1024 // bytes of a file's name
-	maxWord   = 64   // bytes of an id, a type or a category
+	maxWord   = 64   // bytes of a type or a category
 	md5Length = 24   // characters of an MD5 in base64
 )
 
@@ -61,7 +61,7 @@ func (f ManifestFile) LogValue() slog.Value { return slog.StringValue(f.String()
 // check tells what is wrong with a file's line. Which types and categories there are is not this room's business.
 func (f ManifestFile) check() error {
 	switch {
-	case f.FileID == "" || len(f.FileID) > maxWord:
+	case !identifier.MatchString(f.FileID):
 		return errors.New("bad file id")
 	case f.Name == "" || len(f.Name) > maxName:
 		return errors.New("bad name")
@@ -87,7 +87,7 @@ func (h ManifestHeader) check() error {
 	switch {
 	case h.Format != ManifestFormat:
 		return errors.New("not a manifest of a known format")
-	case h.AssetID == "" || len(h.AssetID) > maxAssetID:
+	case !identifier.MatchString(h.AssetID):
 		return errors.New("bad asset id")
 	case h.Files < 0 || h.Files > MaxManifestFiles:
 		return fmt.Errorf("more than %d files", MaxManifestFiles)

@@ -147,6 +147,7 @@ func TestManifestRefuses(t *testing.T) {
 		"the same id":       strings.Replace(good, "file-1", "file-0", 1),
 		"no id":             strings.Replace(good, "file-1", "", 1),
 		"a long id":         strings.Replace(good, "file-1", strings.Repeat("x", 65), 1),
+		"a path as id":      strings.Replace(good, "file-1", "../file-1", 1),
 		"no name":           strings.Replace(good, "Größe & <name>.glb", "", 1),
 		"a negative size":   strings.Replace(good, `"size":1`, `"size":-1`, 1),
 		"a huge size":       strings.Replace(good, `"size":1`, `"size":9223372036854775807`, 1),

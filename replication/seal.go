@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -55,8 +56,8 @@ func Seal(ring *KeyRing, p Payload, assetID string, expires time.Time, random io
 	if err := p.check(); err != nil {
 		return Info{}, fmt.Errorf("seal a replication info: %w", err)
 	}
-	if assetID == "" || len(assetID) > maxAssetID {
-		return Info{}, fmt.Errorf("seal a replication info: the asset's id has %d bytes", len(assetID))
+	if !identifier.MatchString(assetID) {
+		return Info{}, errors.New("seal a replication info: the asset's id is none")
 	}
 	plaintext, err := p.plaintext()
 	if err != nil {
@@ -118,8 +119,8 @@ func Open(ring *KeyRing, info Info, ownRegion string, now time.Time) (Payload, e
 func (i Info) sealed() (nonce, sealed []byte, err error) {
 	e := i.EncryptionInfo
 	switch {
-	case i.AssetID == "" || len(i.AssetID) > maxAssetID:
-		return nil, nil, malformed("asset_id is not 1 to %d characters long", maxAssetID)
+	case !identifier.MatchString(i.AssetID):
+		return nil, nil, malformed("asset_id is not 1 to 64 letters, digits, dots, underscores and hyphens")
 	case i.AssetInfo == "" || len(i.AssetInfo) > maxAssetInfo:
 		return nil, nil, malformed("asset_info is not 1 to %d characters long", maxAssetInfo)
 	case e.Algorithm != Algorithm:

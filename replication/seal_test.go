@@ -171,6 +171,7 @@ func TestOpenRefuses(t *testing.T) {
 		"empty":                {"replication.malformed", func(i *replication.Info) { *i = replication.Info{} }},
 		"no asset id":          {"replication.malformed", func(i *replication.Info) { i.AssetID = "" }},
 		"long asset id":        {"replication.malformed", func(i *replication.Info) { i.AssetID = strings.Repeat("a", 65) }},
+		"a path as asset id":   {"replication.malformed", func(i *replication.Info) { i.AssetID = "../x" }},
 		"another asset id":     {"replication.not_authentic", func(i *replication.Info) { i.AssetID = "other" }},
 		"no algorithm":         {"replication.unknown_algorithm", func(i *replication.Info) { i.EncryptionInfo.Algorithm = "" }},
 		"another algorithm":    {"replication.unknown_algorithm", func(i *replication.Info) { i.EncryptionInfo.Algorithm = "AES256_GCM" }},
@@ -307,7 +308,7 @@ func TestSealRefusesHalfAPayload(t *testing.T) {
 		require.Error(t, err, name)
 		require.NotContains(t, err.Error(), "very-secret")
 	}
-	for _, id := range []string{"", strings.Repeat("a", 65)} {
+	for _, id := range []string{"", strings.Repeat("a", 65), "a/b", ".."} {
 		_, err := replication.Seal(r, payload(), id, expires, nil)
 		require.Error(t, err)
 	}
