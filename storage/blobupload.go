@@ -80,7 +80,7 @@ func (u *BlobUpload) PutPart(ctx context.Context, number int, data []byte) (Blob
 	requests, cancel := outlive(ctx, grace)
 	defer cancel()
 	to := upload{store: u.store, key: BlobKey(u.digest), id: &u.id, checksum: u.store.partChecksum()}
-	part := &types.CompletedPart{PartNumber: aws.Int32(int32(number))} //nolint:gosec // at most 10,000
+	part := &types.CompletedPart{PartNumber: aws.Int32(int32(number))}
 	if err := to.sendPart(requests, part, data); err != nil {
 		// A server that knows no such upload may close the connection without having read the part, and its answer is
 		// lost with it.
@@ -130,7 +130,7 @@ func (u *BlobUpload) Complete(ctx context.Context, parts []BlobPart) error {
 		if p.Number != i+1 || p.ETag == "" {
 			return fmt.Errorf("complete blob %s: part %d stands at place %d", u.digest, p.Number, i+1)
 		}
-		part := types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: aws.String(p.ETag)} //nolint:gosec // at most 10,000
+		part := types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: aws.String(p.ETag)}
 		if p.CRC32 != "" {
 			part.ChecksumCRC32 = aws.String(p.CRC32)
 		}
