@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/jobs"
@@ -32,6 +33,8 @@ type Options struct {
 	StallTimeout time.Duration
 
 	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
+
+	Replication metastudio.Replication // how this region takes part in copies
 
 	Region  string // the region's name, shown in the index of /openapi
 	Version string // the program's version, shown in the index of /openapi

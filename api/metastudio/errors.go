@@ -17,7 +17,8 @@ const (
 	codeFileTooLarge = "metastudio.file_too_large" // TooLarge: the announced file, not the request
 	codeState        = "metastudio.state"          // Conflict: not in this state of the asset or file
 	codeUpload       = "metastudio.upload"         // Invalid: what was uploaded is not what was announced
-	codeNoKeyRing    = "metastudio.no_key_ring"    // Conflict: this region takes no part in copies
+	codeSource       = "metastudio.source"         // Invalid: of a region that this one does not copy from
+	codeNoKeyRing    = "metastudio.no_key_ring"    // Unavailable: this region takes no part in copies
 )
 
 // Codes of faults that other rooms make, and that this contract tells apart.
@@ -28,6 +29,9 @@ const (
 	codeNoFile       = "catalog.file_not_found"
 	codeNameTaken    = "catalog.name_taken"
 	codeMainExists   = "catalog.main_exists"
+	codeJobEnded     = "catalog.job_ended"
+	codeLarge        = "replication.metadata_too_large"
+	codeManyFiles    = "replication.too_many_files"
 )
 
 // The contract's documented error codes.
@@ -59,6 +63,8 @@ var answersByCode = map[string]answer{
 	codeNameTaken:                   {http.StatusBadRequest, errNameTaken},
 	codeMainExists:                  {http.StatusBadRequest, errMainExists},
 	codeFileTooLarge:                {http.StatusBadRequest, errFileTooLarge},
+	codeLarge:                       {http.StatusBadRequest, errParameter},
+	codeManyFiles:                   {http.StatusBadRequest, errParameter},
 	jobs.CodeRunning:                {http.StatusBadRequest, errJob},
 	middleware.CodeBodyStalled:      {http.StatusBadRequest, errBody},
 	middleware.CodeNoRoute:          {http.StatusNotFound, errParameter},

@@ -14,7 +14,7 @@ const (
 	maxDescription      = 1024 // characters
 	maxExtraMeta        = 16 << 10
 	maxSystemProperties = 50
-	maxSystemProperty   = 256 // bytes
+	maxSystemProperty   = 160 // bytes of JSON
 )
 
 // wishes are what a request says of an asset; nil: nothing.
@@ -105,4 +105,6 @@ func compact(raw json.RawMessage, most int) (json.RawMessage, bool) {
 }
 
 // storable reports whether a database keeps the text as it is.
-func storable(text string) bool { return utf8.ValidString(text) && !bytes.ContainsRune([]byte(text), 0) }
+func storable(text string) bool {
+	return utf8.ValidString(text) && !bytes.ContainsRune([]byte(text), 0)
+}

@@ -55,7 +55,21 @@ type Catalog interface {
 	BeginCopy(ctx context.Context, t catalog.CopyTarget) error
 }
 
-// Options are what the handlers work with. All but KeyRing are required.
+// Replication says how this region takes part in copies.
+type Replication struct {
+	Region string // this region's name, as others know it
+	// KeyRing seals replication info and opens that of other regions; nil where the region takes no part in copies.
+	KeyRing *replication.KeyRing
+	// Lifetime is how long a replication info is good; DefaultLifetime where 0.
+	Lifetime time.Duration
+	// Trusts tells whether a copy may be fetched from a URL; nil: from none.
+	Trusts func(url string) bool
+}
+
+// DefaultLifetime is how long a replication info is good where nobody says otherwise.
+const DefaultLifetime = time.Hour
+
+// Options are what the handlers work with. All but what Replication leaves out are required.
 type Options struct {
 	Auth        middleware.Auth
 	Jobs        Jobs
@@ -63,14 +77,7 @@ type Options struct {
 	Submissions middleware.SubmissionStore
 	Storage     *storage.Store
 	Logger      *slog.Logger
-
-	Region string // this region's name, as others know it
-	// KeyRing seals replication info and opens that of other regions; nil where the region takes no part in copies.
-	KeyRing *replication.KeyRing
-	// ReplicationLifetime is how long a replication info and the URLs behind it are good.
-	ReplicationLifetime time.Duration
-	// Sources are the base URLs of the other regions' buckets that copies may be fetched from.
-	Sources []string
+	Replication Replication
 }
 
 // The routes, as gin knows them.
@@ -105,6 +112,9 @@ type server struct{ Options }
 // Register mounts the paths of this contract on r.
 func Register(r gin.IRouter, opts Options) {
 	s := &server{Options: opts}
+	if s.Replication.Lifetime == 0 {
+		s.Replication.Lifetime = DefaultLifetime
+	}
 	group := r.Group("", middleware.LimitBody(middleware.MaxJSONBytes, WriteError), middleware.Authenticate(s.Auth, WriteError),
 		s.authorize, checkHeaders, checkQuery, checkBody)
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{

@@ -39,10 +39,12 @@ func saneAppUserID(id string) bool {
 	return isText(id, 0, maxAppUserID) && !strings.ContainsFunc(id, func(r rune) bool { return unicode.Is(unicode.Han, r) })
 }
 
-// isText reports whether text has from least to most characters, all of them printable.
+// isText reports whether text has from least to most characters and is one line.
 func isText(text string, least, most int) bool {
 	n := utf8.RuneCountInString(text)
-	return n >= least && n <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+	return n >= least && n <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp)
+	})
 }
 
 // checkQuery refuses a query that generated code would silently read in part.

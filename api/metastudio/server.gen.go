@@ -272,7 +272,7 @@ type AssetCreated struct {
 type AssetPage struct {
 	Assets []Asset `json:"assets"`
 
-	// Count All that match
+	// Count All that match, on all pages.
 	Count int `json:"count"`
 }
 
@@ -358,7 +358,7 @@ type FileState string
 // ReplicationAssetInfo defines model for ReplicationAssetInfo.
 type ReplicationAssetInfo = json.RawMessage
 
-// SystemProperty Text, or an object such as `{"key":"STYLE_ID","value":"1"}`; kept as it is.
+// SystemProperty Text, or an object such as `{"key":"STYLE_ID","value":"1"}`: at most 160 bytes of JSON, kept as it is.
 type SystemProperty = json.RawMessage
 
 // Tags defines model for Tags.
@@ -418,7 +418,7 @@ type ListAssetsParams struct {
 	// Name A part of the name.
 	Name *string `form:"name,omitempty" json:"name,omitempty"`
 
-	// Tag A part of one of the tags.
+	// Tag One of the tags.
 	Tag *string `form:"tag,omitempty" json:"tag,omitempty"`
 
 	// AssetType Types, separated by commas.
@@ -429,7 +429,7 @@ type ListAssetsParams struct {
 	SortKey    *ListAssetsParamsSortKey `form:"sort_key,omitempty" json:"sort_key,omitempty"`
 	SortDir    *ListAssetsParamsSortDir `form:"sort_dir,omitempty" json:"sort_dir,omitempty"`
 
-	// AssetID Only these assets, whatever their state; may be repeated.
+	// AssetID Only these assets; may be repeated.
 	AssetID *[]string `form:"asset_id,omitempty" json:"asset_id,omitempty"`
 
 	// XAppUserID The user of the caller's own application: at most 256 characters, none of them Chinese. An asset that is made keeps
