@@ -243,7 +243,7 @@ type Asset struct {
 	AppUserID        string `json:"app_user_id"`
 	AssetDescription string `json:"asset_description"`
 
-	// AssetExtraMeta Any JSON object, at most 16 KiB; kept as it is.
+	// AssetExtraMeta Any JSON object, at most 16 KiB.
 	AssetExtraMeta ExtraMeta `json:"asset_extra_meta"`
 	AssetID        string    `json:"asset_id"`
 	AssetName      string    `json:"asset_name"`
@@ -294,7 +294,7 @@ type ConfirmFileState string
 type CreateAsset struct {
 	AssetDescription *string `json:"asset_description,omitempty"`
 
-	// AssetExtraMeta Any JSON object, at most 16 KiB; kept as it is.
+	// AssetExtraMeta Any JSON object, at most 16 KiB.
 	AssetExtraMeta *ExtraMeta `json:"asset_extra_meta,omitempty"`
 
 	// AssetName Unique among the project's digital assets.
@@ -325,7 +325,7 @@ type Error struct {
 	ErrorMsg  string `json:"error_msg"`
 }
 
-// ExtraMeta Any JSON object, at most 16 KiB; kept as it is.
+// ExtraMeta Any JSON object, at most 16 KiB.
 type ExtraMeta = json.RawMessage
 
 // File defines model for File.
@@ -368,7 +368,7 @@ type Tags = []string
 type UpdateAsset struct {
 	AssetDescription *string `json:"asset_description,omitempty"`
 
-	// AssetExtraMeta Any JSON object, at most 16 KiB; kept as it is.
+	// AssetExtraMeta Any JSON object, at most 16 KiB.
 	AssetExtraMeta *ExtraMeta `json:"asset_extra_meta,omitempty"`
 	AssetName      *string    `json:"asset_name,omitempty"`
 	AssetOrder     *int64     `json:"asset_order,omitempty"`
