@@ -45,7 +45,7 @@ func New(opts Options) http.Handler {
 	})
 	metastudio.Register(r, metastudio.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Submissions: opts.Catalog, Storage: opts.Storage,
-		Logger: opts.Logger, Replication: opts.Replication,
+		Logger: opts.Logger, Region: opts.Region, Replication: opts.Replication,
 	})
 	native.Register(r, native.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,

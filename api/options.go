@@ -36,7 +36,7 @@ type Options struct {
 
 	Replication metastudio.Replication // how this region takes part in copies
 
-	Region  string // the region's name, shown in the index of /openapi
+	Region  string // the region's name, shown in the index of /openapi, under which others know it as well
 	Version string // the program's version, shown in the index of /openapi
 
 	// Ready are the checks of /readyz by the name of the dependency, such as "temporal", "s3" and "database".

@@ -15,6 +15,7 @@ type CopySubmission struct {
 	JobID, ProjectID, UserID, UserName string
 	AssetID, AssetName                 string
 	SourceRegion                       string
+	OnConflict                         OnConflict
 	Staged                             storage.Staged // the replication info
 }
 
@@ -33,7 +34,7 @@ func (s *Service) StartCopy(ctx context.Context, sub CopySubmission) (Job, error
 		},
 		parameters: CopyParameters{AssetID: sub.AssetID, SourceRegion: sub.SourceRegion},
 		summary:    fmt.Sprintf("Copy %s from %s", sub.AssetName, sub.SourceRegion),
-		workflow:   workflows.CopyAsset,
+		workflow:   workflows.CopyAsset, onConflict: sub.OnConflict,
 		input: activities.CopyJob{
 			JobID: sub.JobID, ProjectID: sub.ProjectID, UserID: sub.UserID,
 			AssetID: sub.AssetID, AssetName: sub.AssetName, Staged: activities.StagedPackage(sub.Staged),

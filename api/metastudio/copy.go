@@ -72,7 +72,7 @@ func (s *server) readCopy(projectID string, caller auth.Principal, body []byte) 
 		return c, badBody().Wrap(err)
 	}
 	var err error
-	if c.payload, err = replication.Open(s.Replication.KeyRing, info, s.Replication.Region, time.Now()); err != nil {
+	if c.payload, err = replication.Open(s.Replication.KeyRing, info, s.Region, time.Now()); err != nil {
 		return c, err
 	}
 	if s.Replication.Trusts == nil || !s.Replication.Trusts(c.payload.ManifestURL) { // the job looks at every URL; this one says early what the operator has to do

@@ -29,7 +29,7 @@ func (r *region) open(info string) replication.Payload {
 	r.t.Helper()
 	var sealed replication.Info
 	require.NoError(r.t, json.Unmarshal([]byte(info), &sealed))
-	payload, err := replication.Open(r.config.KeyRing, sealed, r.config.Region, time.Now())
+	payload, err := replication.Open(r.config.KeyRing, sealed, r.name, time.Now())
 	require.NoError(r.t, err)
 	return payload
 }
@@ -228,7 +228,7 @@ func TestCopy(t *testing.T) {
 // now gives when a replication info was issued.
 func (r *region) now(info string) time.Time {
 	opener := *r
-	opener.config.Region = "a third one"
+	opener.name = "a third one"
 	return opener.open(info).IssuedAt
 }
 

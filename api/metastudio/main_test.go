@@ -121,6 +121,7 @@ type region struct {
 	store   *storage.Store
 	auth    *auth.Service
 	jobs    *fakeJobs
+	name    string
 	config  metastudio.Replication
 	handler http.Handler
 	project catalog.Project
@@ -142,8 +143,8 @@ func newRegion(t *testing.T, name string) *region {
 	require.NoError(t, err)
 	ring, err := replication.ParseKeyRing(keyRing)
 	require.NoError(t, err)
-	r := &region{t: t, catalog: catalogtest.New(t), store: store, config: metastudio.Replication{
-		Region: name, KeyRing: ring, Trusts: func(url string) bool { return strings.HasPrefix(url, s3Config.Endpoint+"/") },
+	r := &region{t: t, name: name, catalog: catalogtest.New(t), store: store, config: metastudio.Replication{
+		KeyRing: ring, Trusts: func(url string) bool { return strings.HasPrefix(url, s3Config.Endpoint+"/") },
 	}}
 	r.jobs = &fakeJobs{catalog: r.catalog}
 	keys, err := auth.ParseMasterKey(auth.GenerateMasterKey())
@@ -167,7 +168,8 @@ func (r *region) newHandler(cat metastudio.Catalog) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
 	engine := middleware.NewEngine(logger, middleware.NewForms(metastudio.WriteError))
 	metastudio.Register(engine, metastudio.Options{
-		Auth: r.auth, Jobs: r.jobs, Catalog: cat, Submissions: r.catalog, Storage: r.store, Logger: logger, Replication: r.config,
+		Auth: r.auth, Jobs: r.jobs, Catalog: cat, Submissions: r.catalog, Storage: r.store, Logger: logger,
+		Region: r.name, Replication: r.config,
 	})
 	return engine
 }

@@ -57,7 +57,6 @@ type Catalog interface {
 
 // Replication says how this region takes part in copies.
 type Replication struct {
-	Region string // this region's name, as others know it
 	// KeyRing seals replication info and opens that of other regions; nil where the region takes no part in copies.
 	KeyRing *replication.KeyRing
 	// Lifetime is how long a replication info is good; DefaultLifetime where 0.
@@ -77,6 +76,7 @@ type Options struct {
 	Submissions middleware.SubmissionStore
 	Storage     *storage.Store
 	Logger      *slog.Logger
+	Region      string // this region's name, as others know it
 	Replication Replication
 }
 

@@ -59,7 +59,7 @@ func (s *server) replicationInfo(ctx context.Context, asset catalog.DigitalAsset
 		return replication.Info{}, err
 	}
 	return replication.Seal(s.Replication.KeyRing, replication.Payload{
-		SourceRegion: s.Replication.Region, ManifestURL: url, ManifestSHA256: digest, ManifestSize: size, IssuedAt: now,
+		SourceRegion: s.Region, ManifestURL: url, ManifestSHA256: digest, ManifestSize: size, IssuedAt: now,
 		Metadata: replication.Metadata(asset.DigitalMetadata),
 	}, asset.ID, now.Add(s.Replication.Lifetime), nil)
 }
