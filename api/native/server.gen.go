@@ -410,9 +410,11 @@ type Job struct {
 	CreatedAt time.Time `json:"created_at"`
 
 	// EndedAt Absent while it runs.
-	EndedAt    *time.Time `json:"ended_at,omitempty"`
-	ID         string     `json:"id"`
-	InstanceID string     `json:"instance_id"`
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+	ID      string     `json:"id"`
+
+	// InstanceID Empty for a job of the whole project.
+	InstanceID string `json:"instance_id"`
 
 	// Kind Such as `asset-import`.
 	Kind string `json:"kind"`
