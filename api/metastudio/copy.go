@@ -96,7 +96,7 @@ func copyJobID(issued time.Time, projectID, userID string, info []byte) string {
 	}
 	var id uuid.UUID
 	copy(id[:], hash.Sum(nil))
-	stamp := binary.BigEndian.AppendUint64(nil, uint64(issued.UnixMilli())) //nolint:gosec // after 1970: replication.Open has seen to it
+	stamp := binary.BigEndian.AppendUint64(nil, uint64(issued.UnixMilli())) // after 1970, says replication.Open
 	copy(id[:6], stamp[2:])
 	id[6] = id[6]&0x0f | 0x70 // version 7
 	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562

@@ -43,7 +43,7 @@ func (s *server) CreateFile(ctx context.Context, request CreateFileRequestObject
 		return nil, err
 	}
 	return CreateFile200JSONResponse{
-		Headers: CreateFile200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx), CacheControl: noStore},
+		Headers: CreateFile200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)},
 		Body:    FileCreated{FileID: file.ID, UploadURL: url},
 	}, nil
 }

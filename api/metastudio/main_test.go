@@ -198,6 +198,9 @@ func (r *region) as(c caller, name, method, path, body string, status int) apite
 		Headers:    map[string]string{"X-Auth-Token": c.token, "Content-Type": "application/json"},
 		WantStatus: status, WantHeaders: map[string]string{"X-Request-Id": "*"},
 	}
+	if c.token != "" {
+		s.WantHeaders["Cache-Control"] = "no-store"
+	}
 	return s
 }
 
@@ -263,8 +266,7 @@ func fileBody(assetID, name, category, content string) string {
 func (r *region) announce(assetID, name, category, content string) metastudio.FileCreated {
 	r.t.Helper()
 	var created metastudio.FileCreated
-	header := r.call(r.developer, "POST", "/files", fileBody(assetID, name, category, content), &created)
-	require.Equal(r.t, "no-store", header.Get("Cache-Control"))
+	r.call(r.developer, "POST", "/files", fileBody(assetID, name, category, content), &created)
 	return created
 }
 

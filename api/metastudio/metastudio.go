@@ -115,7 +115,7 @@ func Register(r gin.IRouter, opts Options) {
 	if s.Replication.Lifetime == 0 {
 		s.Replication.Lifetime = DefaultLifetime
 	}
-	group := r.Group("", middleware.LimitBody(middleware.MaxJSONBytes, WriteError), middleware.Authenticate(s.Auth, WriteError),
+	group := r.Group("", noStore, middleware.LimitBody(middleware.MaxJSONBytes, WriteError), middleware.Authenticate(s.Auth, WriteError),
 		s.authorize, checkHeaders, checkQuery, checkBody)
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
 		// checkBody has read the body: the JSON is not of the right form. The decoder's text stays inside.
@@ -129,6 +129,9 @@ func Register(r gin.IRouter, opts Options) {
 		},
 	})
 }
+
+// noStore keeps answers out of caches: there are URLs in them that say by themselves who may read.
+func noStore(c *gin.Context) { c.Header("Cache-Control", "no-store") }
 
 // authorize lets only callers pass who may do this in the project.
 func (s *server) authorize(c *gin.Context) {

@@ -16,9 +16,6 @@ import (
 	"assetflow/storage"
 )
 
-// noStore keeps answers with URLs or sealed text in them out of caches.
-const noStore = "no-store"
-
 // ShowReplicationInfo makes what another region needs to copy an asset.
 func (s *server) ShowReplicationInfo(ctx context.Context, request ShowReplicationInfoRequestObject) (ShowReplicationInfoResponseObject, error) {
 	rctx := middleware.Context(ctx)
@@ -38,7 +35,7 @@ func (s *server) ShowReplicationInfo(ctx context.Context, request ShowReplicatio
 		return nil, fmt.Errorf("encode the replication info: %w", err)
 	}
 	return ShowReplicationInfo200JSONResponse{
-		Headers: ShowReplicationInfo200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx), CacheControl: noStore}, Body: body,
+		Headers: ShowReplicationInfo200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: body,
 	}, nil
 }
 

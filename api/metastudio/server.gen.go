@@ -2120,8 +2120,7 @@ type ShowReplicationInfoResponseObject interface {
 }
 
 type ShowReplicationInfo200ResponseHeaders struct {
-	CacheControl string
-	XRequestID   string
+	XRequestID string
 }
 
 type ShowReplicationInfo200JSONResponse struct {
@@ -2136,7 +2135,6 @@ func (response ShowReplicationInfo200JSONResponse) VisitShowReplicationInfoRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -2351,8 +2349,7 @@ type CreateFileResponseObject interface {
 }
 
 type CreateFile200ResponseHeaders struct {
-	CacheControl string
-	XRequestID   string
+	XRequestID string
 }
 
 type CreateFile200JSONResponse struct {
@@ -2367,7 +2364,6 @@ func (response CreateFile200JSONResponse) VisitCreateFileResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
