@@ -27,7 +27,7 @@ func texts(n int, text string) string {
 
 func TestCreateAndShow(t *testing.T) {
 	t.Parallel()
-	r := newRegion(t, "north")
+	r := newFullRegion(t, "north")
 	v := apitest.Validator(t, metastudio.Document())
 	var id string
 	create := r.as(r.developer, "create", "POST", "/digital-assets", `{"asset_name": "Café ☕", "asset_type": "HUMAN_MODEL_2D",
@@ -161,7 +161,7 @@ func TestCreateRefusals(t *testing.T) {
 
 func TestListing(t *testing.T) {
 	t.Parallel()
-	r := newRegion(t, "north")
+	r := newFullRegion(t, "north")
 	v := apitest.Validator(t, metastudio.Document())
 	ids := map[string]string{}
 	for i, name := range []string{"b", "a", "c"} {
@@ -258,7 +258,7 @@ func TestUpdate(t *testing.T) {
 
 func TestDeleteAndRestore(t *testing.T) {
 	t.Parallel()
-	r := newRegion(t, "north")
+	r := newFullRegion(t, "north")
 	v := apitest.Validator(t, metastudio.Document())
 	id := r.newAsset("a")
 	r.upload(id, "a.mp4", "MAIN", "a")
@@ -323,7 +323,7 @@ func operations(id string) []struct{ method, path, body string } {
 
 func TestWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
-	r := newRegion(t, "north")
+	r := newFullRegion(t, "north")
 	v := apitest.Validator(t, metastudio.Document())
 	id := r.newAsset("a")
 	require.NoError(t, r.auth.GrantRole(t.Context(), r.submitter.user.ID, r.other.ID, "Submit"))

@@ -75,8 +75,8 @@ func (s *server) readCopy(projectID string, caller auth.Principal, body []byte) 
 	if c.payload, err = replication.Open(s.Replication.KeyRing, info, s.Region, time.Now()); err != nil {
 		return c, err
 	}
-	if s.Replication.Trusts == nil || !s.Replication.Trusts(c.payload.ManifestURL) { // the job looks at every URL; this one says early what the operator has to do
-		return c, fault.New(fault.Invalid, codeSource, "The asset is in the region %.64q, from which this region does not copy.", c.payload.SourceRegion)
+	if err := s.checkSource(c.payload); err != nil {
+		return c, err
 	}
 	if c.info, err = json.Marshal(info); err != nil {
 		return c, fmt.Errorf("encode the replication info: %w", err)
@@ -84,6 +84,16 @@ func (s *server) readCopy(projectID string, caller auth.Principal, body []byte) 
 	c.target.JobID = copyJobID(c.payload.IssuedAt, projectID, caller.UserID, c.info)
 	c.target.AssetID, c.target.Metadata = info.AssetID, catalog.DigitalMetadata(c.payload.Metadata)
 	return c, nil
+}
+
+// checkSource says early what the job would find out: that this region does not copy from that one. The job looks at the
+// URL of every file.
+func (s *server) checkSource(p replication.Payload) error {
+	if s.Replication.Sources != nil {
+		_, err := s.Replication.Sources.Remote(p.ManifestURL, p.ManifestSize, "")
+		return err
+	}
+	return fault.New(fault.Invalid, codeSource, "This region does not copy from the region %.64q.", p.SourceRegion)
 }
 
 // copyJobID makes the id of the one job that this replication info is for this user in this project: a UUIDv7 of the

@@ -44,7 +44,7 @@ func lifetime(t testing.TB, link string) string {
 
 func TestReplicationInfo(t *testing.T) {
 	t.Parallel()
-	north, south := newRegion(t, "north"), newRegion(t, "south")
+	north, south := newFullRegion(t, "north"), newRegion(t, "south")
 	v := apitest.Validator(t, metastudio.Document())
 	id := north.newAsset("the film")
 	north.call(north.developer, "PUT", "/digital-assets/"+id, `{"asset_description": "<d>", "tags": ["t"], "asset_extra_meta": {"a": 1.0},
@@ -274,11 +274,18 @@ func TestCopyRefusals(t *testing.T) {
 		refused("another time", changed(func(i *replication.Info) { i.ExpireTime++ }), "cannot be opened"),
 		refused("expired", sealed(time.Now(), func(*replication.Payload) {}), "expired"),
 		refused("of this region", sealed(soon, func(p *replication.Payload) { p.SourceRegion = "south" }), "this region itself"),
-		refused("of a region that is not trusted", sealed(soon, func(p *replication.Payload) { p.ManifestURL = "http://127.0.0.1:1/m" }), "does not copy"),
+		refused("of a region that is not trusted", sealed(soon, func(p *replication.Payload) { p.ManifestURL = "http://127.0.0.1:1/m" }), "replication.sources"),
 		badKey,
 	})
 	require.Empty(t, south.jobs.started)
 	require.Empty(t, south.staged())
+
+	closed := newRegion(t, "closed")
+	closed.config.Sources = nil
+	closed.handler = closed.newHandler(closed.catalog)
+	apitest.Run(t, closed.handler, v, []apitest.Scenario{
+		closed.refused("to a region that copies from none", "POST", copyPath, good, "MSS.00000003", "does not copy from"),
+	})
 
 	// What stands in the way here.
 	south.newAsset("the film")

@@ -28,7 +28,7 @@ func (r *region) requireNoUpload(fileID string) {
 
 func TestUploadAndDownload(t *testing.T) {
 	t.Parallel()
-	r := newRegion(t, "north")
+	r := newFullRegion(t, "north")
 	id := r.newAsset("a")
 	content := strings.Repeat("the film ", 100_000)
 	file := r.announce(id, "Film ☕.mp4", "MAIN", content)
