@@ -281,7 +281,7 @@ func TestCopyRefusals(t *testing.T) {
 	require.Empty(t, south.staged())
 
 	closed := newRegion(t, "closed")
-	closed.config.Sources = nil
+	closed.config.Trusts = nil
 	closed.handler = closed.newHandler(closed.catalog)
 	apitest.Run(t, closed.handler, v, []apitest.Scenario{
 		closed.refused("to a region that copies from none", "POST", copyPath, good, "MSS.00000003", "does not copy from"),

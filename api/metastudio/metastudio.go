@@ -61,8 +61,8 @@ type Replication struct {
 	KeyRing *replication.KeyRing
 	// Lifetime is how long a replication info is good; DefaultLifetime where 0.
 	Lifetime time.Duration
-	// Sources knows the places that copies may be fetched from; nil: from none. Nothing is fetched here.
-	Sources *replication.Fetcher
+	// Trusts tells whether a copy may be fetched from a URL; nil: from none.
+	Trusts func(url string) bool
 }
 
 // DefaultLifetime is how long a replication info is good where nobody says otherwise.
