@@ -17,6 +17,7 @@ import (
 
 	"assetflow/api/apitest"
 	"assetflow/api/metastudio"
+	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
@@ -222,6 +223,14 @@ func TestCopy(t *testing.T) {
 	apitest.Run(t, south.handler, v, []apitest.Scenario{south.copied("another one", newer, &other)})
 	require.NotEqual(t, first, other)
 	require.Equal(t, metastudio.AssetStateCREATING, south.show(id).AssetState)
+
+	// The same body from somebody else is that one's job.
+	colleague := south.newCaller("dev2", auth.RoleDevelop)
+	theirs := south.copied("the same body, by somebody else", info, &other)
+	theirs.Headers["X-Auth-Token"] = colleague.token
+	apitest.Run(t, south.handler, v, []apitest.Scenario{theirs})
+	require.NotEqual(t, first, other)
+	require.Equal(t, parsed.Time(), uuid.MustParse(other).Time())
 }
 
 // now gives when a replication info was issued.
