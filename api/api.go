@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"assetflow/api/iam"
+	"assetflow/api/metastudio"
 	"assetflow/api/middleware"
 	"assetflow/api/native"
 	"assetflow/api/openapi"
@@ -24,7 +25,7 @@ const (
 // only a real connection has deadlines that end slow clients.
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
-	forms := middleware.NewForms(native.WriteError).Add("/v2/", roma.WriteError).Add("/v3/", iam.WriteError)
+	forms := middleware.NewForms(native.WriteError).Add("/v1/", metastudio.WriteError).Add("/v2/", roma.WriteError).Add("/v3/", iam.WriteError)
 	r := middleware.NewEngine(opts.Logger, forms, pathAlive, pathReady)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -33,6 +34,7 @@ func New(opts Options) http.Handler {
 	}
 	openapi.Register(r, opts.Version, opts.Region,
 		openapi.Document{Name: "iam", Title: "Identity service: tokens", YAML: iam.Document()},
+		openapi.Document{Name: "metastudio", Title: "MetaStudio digital assets", YAML: metastudio.Document()},
 		openapi.Document{Name: "native", Title: "Assetflow", YAML: native.Document()},
 		openapi.Document{Name: "roma", Title: "ROMA Connect asset management", YAML: roma.Document()},
 	)
@@ -40,6 +42,10 @@ func New(opts Options) http.Handler {
 	roma.Register(r, roma.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Instances: opts.Catalog, Submissions: opts.Catalog, Archives: opts.Catalog,
 		Staging: opts.Storage, ArchiveStore: opts.Storage, Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes,
+	})
+	metastudio.Register(r, metastudio.Options{
+		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Submissions: opts.Catalog, Storage: opts.Storage,
+		Logger: opts.Logger, Region: opts.Region, Replication: opts.Replication,
 	})
 	native.Register(r, native.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,

@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 	}})
 	require.Equal(t, "1.2.3", index.Version)
 	require.Equal(t, "north", index.Region)
-	require.Len(t, index.Documents, 3)
+	require.Len(t, index.Documents, 4)
 	for _, d := range index.Documents {
 		apitest.Run(t, h, nil, []apitest.Scenario{{
 			Name: d.Name, URL: d.URL, WantStatus: 200,
@@ -119,6 +119,7 @@ func TestDocuments(t *testing.T) {
 func TestForms(t *testing.T) {
 	t.Parallel()
 	roma := []string{`"error_code":"ROMA.1007"`, `"request_id":"mine"`}
+	metastudio := []string{`{"error_code":"MSS.00000003","error_msg":`}
 	iam := []string{`{"error":{"code":404`}
 	problem := []string{`"code":"api.no_route"`, `"request_id":"mine"`}
 	scenario := func(method, url string, status int, want []string) apitest.Scenario {
@@ -130,6 +131,9 @@ func TestForms(t *testing.T) {
 	apitest.Run(t, newAPI(t, nil), nil, []apitest.Scenario{
 		scenario("GET", "/v2/nothing", 404, roma),
 		scenario("DELETE", "/v2/p/instances/i/assets/import", 405, roma),
+		scenario("GET", "/v1/nothing", 404, metastudio),
+		scenario("DELETE", "/v1/p/digital-assets", 405, metastudio),
+		scenario("GET", "/v1/p/digital-assets", 401, []string{`{"error_code":"MSS.00000001","error_msg":"Incorrect IAM`}),
 		scenario("GET", "/v3/nothing", 404, iam),
 		scenario("GET", "/v3/auth/tokens", 405, []string{`{"error":{"code":405`}),
 		scenario("GET", "/api/v1/nothing", 404, problem),

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/jobs"
@@ -33,7 +34,9 @@ type Options struct {
 
 	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
 
-	Region  string // the region's name, shown in the index of /openapi
+	Replication metastudio.Replication // how this region takes part in copies
+
+	Region  string // the region's name, shown in the index of /openapi, under which others know it as well
 	Version string // the program's version, shown in the index of /openapi
 
 	// Ready are the checks of /readyz by the name of the dependency, such as "temporal", "s3" and "database".

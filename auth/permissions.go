@@ -21,8 +21,10 @@ type Permission string
 // The permissions. A contract that brings new operations adds its own here and a row to the table below.
 const (
 	AssetsImport  Permission = "assets:import"  // start an import of an asset package
-	AssetsExport  Permission = "assets:export"  // start an export and download its archive
-	AssetsDelete  Permission = "assets:delete"  // start a deletion
+	AssetsExport  Permission = "assets:export"  // take assets out: start an export and download its archive, download files, hand an asset to another region
+	AssetsEdit    Permission = "assets:edit"    // make and change digital assets and their files
+	AssetsCopy    Permission = "assets:copy"    // start the copy of a digital asset from another region
+	AssetsDelete  Permission = "assets:delete"  // delete assets, or start a deletion
 	AssetsRead    Permission = "assets:read"    // list and show assets, versions, the trash and data sources
 	AssetsRestore Permission = "assets:restore" // bring back what was deleted, or an older version
 	AssetsPurge   Permission = "assets:purge"   // remove what was deleted for good
@@ -35,6 +37,8 @@ const (
 var permissionRoles = map[Permission][]Role{
 	AssetsImport:  {RoleAdmin, RoleDevelop},
 	AssetsExport:  {RoleAdmin, RoleDevelop, RoleModify},
+	AssetsEdit:    {RoleAdmin, RoleDevelop},
+	AssetsCopy:    {RoleAdmin, RoleDevelop},
 	AssetsDelete:  {RoleAdmin, RoleDevelop},
 	AssetsRead:    {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
 	AssetsRestore: {RoleAdmin, RoleDevelop},

@@ -14,6 +14,8 @@ func TestPermissions(t *testing.T) {
 	for perm, want := range map[auth.Permission]string{
 		auth.AssetsImport:  "Admin Develop",
 		auth.AssetsExport:  "Admin Develop Modify",
+		auth.AssetsEdit:    "Admin Develop",
+		auth.AssetsCopy:    "Admin Develop",
 		auth.AssetsDelete:  "Admin Develop",
 		auth.AssetsRead:    "Admin Develop Modify Submit",
 		auth.AssetsRestore: "Admin Develop",

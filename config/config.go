@@ -23,6 +23,7 @@ type Config struct {
 	Trash          Trash
 	Archive        Archive
 	Sweep          Sweep
+	Replication    Replication
 	Log            Log
 
 	settings []Setting
@@ -46,6 +47,8 @@ type S3 struct {
 	AccessKey Secret // empty together with SecretKey: the AWS SDK's usual chain
 	SecretKey Secret
 	PathStyle bool // the bucket stands in the path and not in the host's name
+
+	PresignEndpoint string // base URL that presigned URLs begin with; empty: Endpoint
 }
 
 // Temporal is where the workflows run.
@@ -73,6 +76,15 @@ type Archive struct {
 type Sweep struct {
 	Every time.Duration // from one sweep to the next
 	Grace time.Duration // how old a leftover must be before it is taken
+}
+
+// Replication is how digital assets are copied from region to region.
+type Replication struct {
+	KeyRing       Secret        // JSON, see replication.ParseKeyRing; empty: this region takes part in no copies
+	Sources       []string      // base URLs of the S3 endpoints that may be copied from, scheme://host[:port]
+	Lifetime      time.Duration // how long a replication info is good
+	Throughput    int64         // bytes a second that all copies of a worker fetch together; 0: no limit
+	ParallelFiles int           // files that a copy fetches at the same time
 }
 
 // Log is how the process logs.

@@ -213,6 +213,13 @@ func isSection(key string) bool {
 // apply sets one setting of c from the merged values.
 func (c *Config) apply(s setting, merged *koanf.Koanf, origin string, needs Need) *Problem {
 	raw := merged.Get(s.key)
+	if elements, ok := raw.([]any); ok && s.list {
+		texts := make([]string, 0, len(elements))
+		for _, e := range elements {
+			texts = append(texts, fmt.Sprint(e))
+		}
+		raw = strings.Join(texts, ",")
+	}
 	value := fmt.Sprint(raw)
 	bad := &Problem{Key: s.key, Value: value, Origin: origin, Want: s.want, hint: s.hint}
 	if s.redact != nil {

@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, 30*24*time.Hour, c.Trash.Keep)
 	require.Equal(t, 24*time.Hour, c.Archive.Keep)
 	require.Equal(t, config.Sweep{Every: time.Hour, Grace: 24 * time.Hour}, c.Sweep)
+	require.Equal(t, config.Replication{Lifetime: time.Hour, ParallelFiles: 4}, c.Replication)
 	for _, s := range c.Settings() {
 		require.Equal(t, "default", s.Origin, s.Key)
 	}
@@ -60,7 +61,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	yaml := `
 http: {addr: "127.0.0.1:9000"}
 database: {url: "postgres://u:dbpass@db/assetflow"}
-s3: {endpoint: "http://s3:9000/", region: eu-1, bucket: bkt, access_key: AKID, secret_key: s3cr3t, path_style: false}
+s3: {endpoint: "http://s3:9000/", region: eu-1, bucket: bkt, access_key: AKID, secret_key: s3cr3t, path_style: false, presign_endpoint: "https://s3.example.com/"}
 temporal: {address: "t:7233", namespace: prod}
 master_key: mk
 max_upload_bytes: 1048576
@@ -69,6 +70,12 @@ jobs: {queue_length: 7}
 trash: {keep: 7d}
 archive: {keep: 90m}
 sweep: {every: 30s, grace: 2h30m}
+replication:
+  key_ring: '{"primary": "hidden"}'
+  sources: ["https://S3.a.example", "http://127.0.0.1:9000/"]
+  lifetime: 2h
+  throughput: 50MiB
+  parallel_files: 8
 log: {level: debug, format: json}
 `
 	environ := []string{
@@ -78,7 +85,9 @@ log: {level: debug, format: json}
 		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
 		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG",
 		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
-		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7",
+		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
+		`ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden"}`, "ASSETFLOW_REPLICATION_SOURCES=https://s3.a.example, http://127.0.0.1:9000",
+		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
@@ -86,7 +95,10 @@ log: {level: debug, format: json}
 		"--temporal-namespace=prod", "--max-upload-bytes=1 MiB", "--region=north", "--log-level=debug", "--log-format=json",
 		"--jobs-queue-length=7", "--trash-keep=7d", "--archive-keep=1h30m", "--sweep-every=30s", "--sweep-grace=2h30m",
 		"--s3-access-key-file=" + write(t, "ak", "AKID\n"), "--s3-secret-key-file=" + write(t, "sk", "s3cr3t\n"),
-		"--master-key-file=" + write(t, "mk", "mk\n"),
+		"--master-key-file=" + write(t, "mk", "mk\n"), "--s3-presign-endpoint=https://s3.example.com",
+		"--replication-key-ring-file=" + write(t, "ring", `{"primary": "hidden"}`+"\n"),
+		"--replication-sources=https://s3.a.example,http://127.0.0.1:9000", "--replication-lifetime=2h",
+		"--replication-throughput=52428800", "--replication-parallel-files=8",
 	}
 	for name, c := range map[string]struct {
 		yaml          string
@@ -102,6 +114,7 @@ log: {level: debug, format: json}
 			require.Equal(t, "postgres://u:dbpass@db/assetflow", string(got.Database.URL))
 			require.Equal(t, config.S3{
 				Endpoint: "http://s3:9000", Region: "eu-1", Bucket: "bkt", AccessKey: "AKID", SecretKey: "s3cr3t", PathStyle: false,
+				PresignEndpoint: "https://s3.example.com",
 			}, got.S3)
 			require.Equal(t, config.Temporal{Address: "t:7233", Namespace: "prod"}, got.Temporal)
 			require.Equal(t, "mk", string(got.MasterKey))
@@ -112,6 +125,10 @@ log: {level: debug, format: json}
 			require.Equal(t, 7*24*time.Hour, got.Trash.Keep)
 			require.Equal(t, 90*time.Minute, got.Archive.Keep)
 			require.Equal(t, config.Sweep{Every: 30 * time.Second, Grace: 150 * time.Minute}, got.Sweep)
+			require.Equal(t, config.Replication{
+				KeyRing: `{"primary": "hidden"}`, Sources: []string{"https://s3.a.example", "http://127.0.0.1:9000"},
+				Lifetime: 2 * time.Hour, Throughput: 50 << 20, ParallelFiles: 8,
+			}, got.Replication)
 			shown := map[string]string{}
 			for _, s := range got.Settings() {
 				require.NotEqual(t, "default", s.Origin, s.Key)
@@ -209,15 +226,18 @@ func TestSizes(t *testing.T) {
 func TestWhatIsWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	const (
-		wantAddr   = `want host:port, such as ":8080" or "127.0.0.1:8080"`
-		wantDB     = `want sqlite:<path> or postgres://user:password@host:port/database`
-		wantS3     = `want empty or a URL such as "https://minio.example.com:9000"`
-		wantBytes  = `want a number of bytes from 1 to 5TiB, also with KiB, MiB, GiB or TiB`
-		wantBucket = `want 3 to 63 lower-case letters, digits, dots and hyphens`
-		wantRegion = `want letters, digits and hyphens`
-		wantTmprl  = `want host:port, such as "temporal:7233"`
-		wantTime   = `want a time of at least 1s, such as "90m", "24h" or "30d"`
-		hintDB     = "; for a first try: sqlite:assetflow.db"
+		wantAddr       = `want host:port, such as ":8080" or "127.0.0.1:8080"`
+		wantDB         = `want sqlite:<path> or postgres://user:password@host:port/database`
+		wantS3         = `want empty or a URL such as "https://minio.example.com:9000"`
+		wantBytes      = `want a number of bytes from 1 to 5TiB, also with KiB, MiB, GiB or TiB`
+		wantBucket     = `want 3 to 63 lower-case letters, digits, dots and hyphens`
+		wantRegion     = `want letters, digits and hyphens`
+		wantTmprl      = `want host:port, such as "temporal:7233"`
+		wantTime       = `want a time of at least 1s, such as "90m", "24h" or "30d"`
+		wantSources    = `want URLs without a path, with commas between, such as "https://s3.north.example.com,https://s3.south.example.com:9000"`
+		wantLifetime   = `want a time from 1m to 24h, such as "90m"`
+		wantThroughput = "want 0 or a number of bytes from 1KiB, also with KiB, MiB, GiB or TiB"
+		hintDB         = "; for a first try: sqlite:assetflow.db"
 	)
 	env := func(key, value, want string) (string, [2]string) {
 		name := "ASSETFLOW_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
@@ -259,6 +279,18 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"archive.keep", "0s", wantTime},
 		{"sweep.every", "10ms", wantTime},
 		{"sweep.grace", "-24h", wantTime},
+		{"s3.presign_endpoint", "minio:9000", wantS3},
+		{"replication.sources", "https://a.example/bucket", wantSources},
+		{"replication.sources", "https://a.example,,https://b.example", wantSources},
+		{"replication.sources", "https://u:p@a.example", wantSources},
+		{"replication.sources", "*", wantSources},
+		{"replication.sources", "https://:443", wantSources},
+		{"replication.lifetime", "59s", wantLifetime},
+		{"replication.lifetime", "25h", wantLifetime},
+		{"replication.throughput", "-1", wantThroughput},
+		{"replication.throughput", "1000", wantThroughput},
+		{"replication.parallel_files", "0", "want a number from 1 to 64"},
+		{"replication.parallel_files", "65", "want a number from 1 to 64"},
 		{"log.level", "loud", "want debug, info, warn or error"},
 		{"log.format", "xml", "want auto, text or json"},
 	} {
@@ -305,6 +337,10 @@ func TestWhatIsWrongInAFile(t *testing.T) {
 		"a database nobody serves": {
 			yaml: "database: {url: 'mysql://u:hidden@h/d'}",
 			want: `database.url = "mysql://u:xxxxx@h/d" (from FILE); want sqlite:<path> or postgres://user:password@host:port/database; for a first try: sqlite:assetflow.db`,
+		},
+		"a key ring that is none": {
+			yaml: "replication: {key_ring: hidden}",
+			want: "replication.key_ring = \"[redacted]\" (from FILE); want the JSON that `assetflow key-ring` prints",
 		},
 		"not a URL at all": {
 			yaml: "database: {url: 'host=x password=hidden'}",
@@ -355,7 +391,7 @@ func TestWhatIsNeededIsDemanded(t *testing.T) {
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "", []string{
-		"ASSETFLOW_MASTER_KEY=hidden1", "ASSETFLOW_S3_ACCESS_KEY=hidden2", "ASSETFLOW_S3_SECRET_KEY=hidden3",
+		"ASSETFLOW_MASTER_KEY=hidden1", "ASSETFLOW_S3_ACCESS_KEY=hidden2", "ASSETFLOW_S3_SECRET_KEY=hidden3", `ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden6"}`,
 		"ASSETFLOW_DATABASE_URL=postgres://u:hidden4@db/assetflow?password=hidden5",
 	}, nil, everything)
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // setting describes one setting: everything about it stands in this one place.
@@ -21,6 +23,7 @@ type setting struct {
 	want   string                // what is allowed, to follow "want"
 	help   string                // one line
 	hint   string                // how to get a value, shown when it is missing or wrong
+	list   bool                  // a file may give it as a list, which is the same as its elements with commas between
 	set    func(c *Config, v string) error
 	show   func(c *Config) string
 }
@@ -88,6 +91,15 @@ var settings = []setting{
 			return err
 		},
 		show: func(c *Config) string { return strconv.FormatBool(c.S3.PathStyle) },
+	},
+	{
+		key: "s3.presign_endpoint", help: "base URL under which clients and other regions reach the S3 service, for presigned URLs; empty for s3.endpoint",
+		want: `empty or a URL such as "https://minio.example.com:9000"`,
+		set: func(c *Config, v string) error {
+			c.S3.PresignEndpoint = strings.TrimRight(v, "/")
+			return baseURL(v)
+		},
+		show: func(c *Config) string { return c.S3.PresignEndpoint },
 	},
 	{
 		key: "temporal.address", def: "127.0.0.1:7233", help: "address of the Temporal frontend",
@@ -162,6 +174,67 @@ var settings = []setting{
 		want: wantDuration,
 		set:  func(c *Config, v string) error { return setDuration(&c.Sweep.Grace, v) },
 		show: func(c *Config) string { return showDuration(c.Sweep.Grace) },
+	},
+	{
+		key: "replication.key_ring", redact: redactAll, noFlag: true, help: "keys that replication infos are sealed with, the same ones in all regions; empty: this region takes part in no copies",
+		want: "the JSON that `assetflow key-ring` prints",
+		set: func(c *Config, v string) error {
+			c.Replication.KeyRing = Secret(v)
+			if !json.Valid([]byte(v)) {
+				return errors.New("not JSON")
+			}
+			return nil
+		},
+		show: func(c *Config) string { return c.Replication.KeyRing.String() },
+	},
+	{
+		key: "replication.sources", list: true, help: "S3 endpoints of the regions that may be copied from, as their presigned URLs begin; nothing else is fetched from",
+		want: `URLs without a path, with commas between, such as "https://s3.north.example.com,https://s3.south.example.com:9000"`,
+		set: func(c *Config, v string) (err error) {
+			c.Replication.Sources, err = Origins(v)
+			return err
+		},
+		show: func(c *Config) string { return strings.Join(c.Replication.Sources, ",") },
+	},
+	{
+		key: "replication.lifetime", def: "1h", help: "how long a replication info is good: a copy must have been started by then",
+		want: `a time from 1m to 24h, such as "90m"`,
+		set: func(c *Config, v string) error {
+			if err := setDuration(&c.Replication.Lifetime, v); err != nil {
+				return err
+			}
+			if c.Replication.Lifetime < time.Minute || c.Replication.Lifetime > day {
+				return errors.New("out of range")
+			}
+			return nil
+		},
+		show: func(c *Config) string { return showDuration(c.Replication.Lifetime) },
+	},
+	{
+		key: "replication.throughput", def: "0", help: "bytes a second that the copies of one worker fetch together; 0: no limit",
+		want: "0 or a number of bytes from 1KiB, also with KiB, MiB, GiB or TiB",
+		set: func(c *Config, v string) error {
+			var err error
+			c.Replication.Throughput, err = parseBytes(v)
+			if n := c.Replication.Throughput; err == nil && n != 0 && n < 1<<10 {
+				err = errors.New("out of range")
+			}
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatInt(c.Replication.Throughput, 10) },
+	},
+	{
+		key: "replication.parallel_files", def: "4", help: "how many files one copy fetches at the same time",
+		want: "a number from 1 to 64",
+		set: func(c *Config, v string) error {
+			var err error
+			c.Replication.ParallelFiles, err = strconv.Atoi(v)
+			if n := c.Replication.ParallelFiles; err == nil && (n < 1 || n > 64) {
+				err = errors.New("out of range")
+			}
+			return err
+		},
+		show: func(c *Config) string { return strconv.Itoa(c.Replication.ParallelFiles) },
 	},
 	{
 		key: "log.level", def: "info", help: "least level that is logged",
@@ -248,6 +321,27 @@ func baseURL(v string) error {
 		return errors.New("not a base URL")
 	}
 	return nil
+}
+
+// Origins reads base URLs without a path, scheme://host[:port], with commas between, and gives them in lower case; none for
+// an empty text.
+func Origins(v string) ([]string, error) {
+	if v == "" {
+		return nil, nil
+	}
+	var all []string
+	for _, text := range strings.Split(v, ",") {
+		text = strings.TrimRight(strings.TrimSpace(text), "/")
+		u, err := url.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		if err := baseURL(text); err != nil || u.Path != "" || u.Hostname() == "" {
+			return nil, fmt.Errorf("%q is not a URL of the form scheme://host[:port]", text)
+		}
+		all = append(all, strings.ToLower(text))
+	}
+	return all, nil
 }
 
 func databaseURL(v string) error {

@@ -9,6 +9,7 @@
 //	credentials.json  addresses and the first user's secrets, for people and scripts
 //	master.key        what tokens are signed and secret keys are sealed with
 //	s3-root.json      the key pair of the S3 server
+//	key-ring.json     what replication infos are sealed with, unless Options.KeyRing names another
 //	catalog.db        the catalog
 //	temporal.db       running and recently ended workflows
 //	s3/               objects
@@ -29,6 +30,7 @@ import (
 
 	"assetflow/auth"
 	"assetflow/catalog"
+	"assetflow/replication"
 	"assetflow/storage"
 )
 
@@ -41,6 +43,11 @@ type Options struct {
 	HTTPAddr, TemporalAddr, UIAddr, S3Addr string
 	// Region is the name of the S3 region and of the region the API shows; "region-a" when empty.
 	Region string
+	// KeyRing is the replication key ring in text form; the folder's own when empty. Stacks that copy from one another
+	// need the same.
+	KeyRing string
+	// Sources are the base URLs of the S3 servers that digital assets may be copied from; none when empty.
+	Sources []string
 	// MaxUploadBytes is the largest package the API takes; the API's own default when zero.
 	MaxUploadBytes int64
 	// KeepTrash is how long a deleted asset can be restored; 30 days when zero.
@@ -165,6 +172,9 @@ func (s *Stack) Catalog() *catalog.Catalog { return s.running.catalog }
 
 // Storage is the stack's bucket.
 func (s *Stack) Storage() *storage.Store { return s.running.storage }
+
+// KeyRing is the stack's replication key ring.
+func (s *Stack) KeyRing() *replication.KeyRing { return s.running.keyRing }
 
 // Auth knows the stack's users.
 func (s *Stack) Auth() *auth.Service { return s.running.auth }

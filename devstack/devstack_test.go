@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"assetflow/assetpackage/packagetest"
 	"assetflow/client"
 	"assetflow/devstack"
+	"assetflow/replication"
 )
 
 // The stacks of these tests run one after the other: a process can have one embedded S3 server.
@@ -76,6 +78,10 @@ func TestStartAndStartAgain(t *testing.T) {
 	t.Run("keys are their owner's only", func(t *testing.T) {
 		readSecret(t, dir, "master.key")
 		require.NotContains(t, string(readSecret(t, dir, "s3-root.json")), before.AccessKey)
+		ring, err := replication.ParseKeyRing(strings.TrimSpace(string(readSecret(t, dir, "key-ring.json"))))
+		require.NoError(t, err)
+		require.Equal(t, []string{"dev"}, ring.IDs())
+		require.Equal(t, "dev", first.KeyRing().Primary())
 		info, err := os.Stat(dir)
 		require.NoError(t, err)
 		require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
@@ -102,8 +108,11 @@ func TestStartAndStartAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, here, now)
 
-	// Other ports, the same everything else.
-	second := start(t, devstack.Options{DataDir: dir, Region: "region-b"})
+	// Other ports, another key ring, the same everything else.
+	ownRing := readSecret(t, dir, "key-ring.json")
+	second := start(t, devstack.Options{DataDir: dir, Region: "region-b", KeyRing: replication.GenerateKeyRing("shared")})
+	require.Equal(t, "shared", second.KeyRing().Primary())
+	require.Equal(t, ownRing, readSecret(t, dir, "key-ring.json"), "it stays the folder's")
 	after := second.Credentials()
 	require.NotEqual(t, before.Endpoint, after.Endpoint)
 	require.Equal(t, withoutAddresses(before), withoutAddresses(after))
@@ -225,6 +234,14 @@ func TestStartRefuses(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "catalog.db"), nil, 0o600))
 		_, err := devstack.Start(t.Context(), devstack.Options{DataDir: dir})
 		require.ErrorContains(t, err, "master.key is missing")
+	})
+	t.Run("a key ring that is none", func(t *testing.T) {
+		_, err := devstack.Start(t.Context(), devstack.Options{DataDir: t.TempDir(), KeyRing: "{}"})
+		require.ErrorContains(t, err, "key ring")
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "key-ring.json"), []byte("{"), 0o600))
+		_, err = devstack.Start(t.Context(), devstack.Options{DataDir: dir})
+		require.ErrorContains(t, err, "key ring")
 	})
 	t.Run("when its context has ended, and leaves nothing running", func(t *testing.T) {
 		dir := t.TempDir()

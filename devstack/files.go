@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"assetflow/auth"
+	"assetflow/replication"
 )
 
 // Files in the data folder.
@@ -20,6 +21,7 @@ const (
 	catalogFile    = "catalog.db"
 	masterKeyFile  = "master.key"
 	s3RootFile     = "s3-root.json"
+	keyRingFile    = "key-ring.json"
 )
 
 // Credentials is what a person, a script or a test needs to use the stack; the keys are those of credentials.json.
@@ -40,6 +42,7 @@ type Credentials struct {
 type secrets struct {
 	masterKey string
 	s3        keyPair
+	keyRing   string
 }
 
 type keyPair struct {
@@ -71,7 +74,24 @@ func loadSecrets(dir string) (secrets, error) {
 		s.s3 = keyPair{AccessKey: rand.Text(), SecretKey: rand.Text() + rand.Text()}
 		err = writeJSON(dir, s3RootFile, s.s3)
 	}
+	if err != nil {
+		return secrets{}, err
+	}
+	s.keyRing, err = loadKeyRing(dir)
 	return s, err
+}
+
+// loadKeyRing reads the replication key ring, and makes one when it does not exist. Nothing that lasts is sealed with it.
+func loadKeyRing(dir string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, keyRingFile)) //nolint:gosec // G304: the person names the folder
+	if errors.Is(err, fs.ErrNotExist) {
+		ring := replication.GenerateKeyRing("dev")
+		return ring, writeFile(dir, keyRingFile, []byte(ring+"\n"))
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the key ring: %w", err)
+	}
+	return string(text), nil
 }
 
 // publish writes credentials.json when it says something else. From then on the file is complete, and the one of the

@@ -22,6 +22,7 @@ import (
 	"assetflow/embedded/temporal"
 	"assetflow/embedded/ui"
 	"assetflow/jobs"
+	"assetflow/replication"
 	"assetflow/storage"
 	"assetflow/worker"
 	"assetflow/workflows"
@@ -38,6 +39,7 @@ type parts struct {
 	auth     *auth.Service
 	s3       *s3.Server
 	storage  *storage.Store
+	keyRing  *replication.KeyRing
 	temporal *temporal.Server
 	client   client.Client
 	ui       *ui.Server
@@ -60,6 +62,12 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 	}
 	secrets, err := loadSecrets(opts.DataDir)
 	if err != nil {
+		return Credentials{}, err
+	}
+	if opts.KeyRing != "" {
+		secrets.keyRing = opts.KeyRing
+	}
+	if p.keyRing, err = replication.ParseKeyRing(secrets.keyRing); err != nil {
 		return Credentials{}, err
 	}
 	var credentials Credentials

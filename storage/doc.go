@@ -4,6 +4,8 @@
 //
 //	staging/<project>/<job>/package       a package between its upload and the end of its job
 //	archives/<project>/<job>/package.zip  a package an export has written, until it is taken or expires
+//	uploads/<project>/<file>/content      a file that a client uploads over a presigned URL, until it is confirmed
+//	manifests/<project>/<asset>/<id>      what a replication info points to, until it has expired
 //	blobs/sha256/ab/cd/<digest>           a file of an asset, named by the SHA-256 of its bytes (64 lower-case hex digits)
 //
 // The bucket belongs to Assetflow alone: sweeps list and delete whatever lies under these prefixes.
@@ -11,7 +13,7 @@
 // # Permissions
 //
 // On the bucket: s3:ListBucket, s3:ListBucketMultipartUploads, and s3:CreateBucket where EnsureBucket is to make it.
-// On its objects: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload. The bucket is not versioned;
+// On its objects: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListMultipartUploadParts. The bucket is not versioned;
 // in a versioned one, deleting hides objects and frees no room.
 //
 // # What a failure leaves
@@ -29,6 +31,13 @@
 // written or deleted meanwhile may or may not be in it. Blobs are written by digest, so writing one twice, or at the
 // same time, gives the same object; deleting one that somebody is about to refer to is for the caller to prevent.
 // MinIO lists unfinished uploads for an exact key or for the whole bucket only, and this package asks for no more.
+//
+// # Presigned URLs
+//
+// Who holds one can do what it says until it expires, so it is a secret: no error of this package names one. One of an
+// upload is signed together with Content-MD5 and Content-Length: the server itself refuses a PUT that names others
+// (the signature does not fit), and a body that is not what they name. What it lets through is read and compared all the
+// same before it becomes a blob. A URL ends with the credentials that signed it, where those are temporary.
 //
 // # Memory
 //

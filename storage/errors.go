@@ -18,6 +18,7 @@ var (
 	errUnavailable = fault.New(fault.Unavailable, "storage.unavailable", "the object store does not answer, try again later")
 	errRefused     = fault.New(fault.Internal, "storage.refused", "the object store refused a request")
 	errMismatch    = fault.New(fault.Invalid, "storage.digest_mismatch", "the content does not match its digest")
+	errSize        = fault.New(fault.Invalid, "storage.size_mismatch", "the content has another size than was said")
 	errDigest      = fault.New(fault.Invalid, "storage.bad_digest", "a digest is 64 lower-case hex digits")
 	errChanged     = fault.New(fault.Conflict, "storage.changed", "the object changed while it was read")
 )

@@ -3,8 +3,11 @@ package storage_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
@@ -119,4 +122,26 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		require.Equal(t, try.kind, fault.KindOf(err), "%s: %v", name, err)
 		require.NotContains(t, fmt.Sprintf("%+v", err), "very-secret", name)
 	}
+}
+
+// Presigned URLs name the endpoint that is for others, and everything else is done over our own.
+func TestPresignEndpoint(t *testing.T) {
+	t.Parallel()
+	cfg := server
+	cfg.PresignEndpoint = "https://s3.example.com:8443"
+	store := open(t, cfg)
+	key := storage.UploadKey("p", "f")
+	upload, err := store.PresignUpload(t.Context(), key, 1, "1B2M2Y8AsgTpgAmY7PhCfg==", time.Hour)
+	require.NoError(t, err)
+	download, err := store.PresignDownload(t.Context(), key, "x", time.Hour)
+	require.NoError(t, err)
+	for _, signed := range []string{upload, download} {
+		require.True(t, strings.HasPrefix(signed, "https://s3.example.com:8443/"+store.Bucket()+"/uploads/p/f/content?"), signed)
+		require.NotContains(t, signed, cfg.SecretKey)
+		require.NotContains(t, strings.ToLower(signed), "checksum")
+	}
+	signed, err := url.Parse(upload)
+	require.NoError(t, err)
+	require.Equal(t, "content-length;content-md5;host", signed.Query().Get("X-Amz-SignedHeaders"))
+	require.Equal(t, "3600", signed.Query().Get("X-Amz-Expires"))
 }

@@ -36,6 +36,9 @@ type Config struct {
 	AccessKey string // empty together with SecretKey: the SDK's usual chain
 	SecretKey string
 	PathStyle bool // bucket in the path instead of in the host name; most servers that are not AWS need it
+
+	// PresignEndpoint is the URL under which those who follow presigned URLs reach the server; empty: Endpoint.
+	PresignEndpoint string
 }
 
 // Store is one bucket. It is safe for concurrent use.
@@ -44,6 +47,7 @@ type Store struct {
 	bucket  string
 	buffers *buffers
 	writing func(*s3.Options) // options of requests that write objects
+	presign *s3.PresignClient
 }
 
 // Open makes a store. It reads the SDK's configuration where cfg leaves something out, and makes no request.
@@ -79,17 +83,24 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		sdk.Region = defaultRegion
 	}
-	return New(s3.NewFromConfig(sdk, func(o *s3.Options) {
+	store := New(s3.NewFromConfig(sdk, func(o *s3.Options) {
 		o.UsePathStyle = cfg.PathStyle
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
-	}), cfg.Bucket), nil
+	}), cfg.Bucket)
+	if cfg.PresignEndpoint != "" {
+		store.presign = presigning(store.client, cfg.PresignEndpoint)
+	}
+	return store, nil
 }
 
 // New makes a store of a client the caller has set up.
 func New(client *s3.Client, bucket string) *Store {
-	return &Store{client: client, bucket: bucket, buffers: newBuffers(maxPartBuffers), writing: writing(client)}
+	return &Store{
+		client: client, bucket: bucket, buffers: newBuffers(maxPartBuffers), writing: writing(client),
+		presign: presigning(client, ""),
+	}
 }
 
 // EnsureBucket makes the bucket where it does not exist. Several may call it at once.

@@ -59,11 +59,7 @@ func (s *Store) write(ctx context.Context, key string, src *source, size int64, 
 func (s *Store) putParts(ctx context.Context, key string, src *source, head *buffer, accept func() error) error {
 	requests, cancel := outlive(ctx, grace)
 	defer cancel()
-	u := &upload{store: s, key: key}
-	if s.client.Options().RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired {
-		// What the SDK sends with each part; named here, the server checks and keeps it, and needs none of its own.
-		u.checksum = types.ChecksumAlgorithmCrc32
-	}
+	u := &upload{store: s, key: key, checksum: s.partChecksum()}
 	created, err := s.client.CreateMultipartUpload(requests, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: &key, ChecksumAlgorithm: u.checksum,
 	})

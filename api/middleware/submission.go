@@ -21,6 +21,7 @@ import (
 const (
 	HeaderIdempotencyKey = "Idempotency-Key"
 	HeaderReplayed       = "Idempotency-Replayed" // "true" on an answer that was given before
+	HeaderJobID          = "X-Job-Id"             // the job that an answer without a body is about
 )
 
 // maxKey is the longest key in bytes.
@@ -101,14 +102,20 @@ type Submission struct {
 // Answer is a whole answer, as it can be kept.
 type Answer struct {
 	Status      int
-	ContentType string
+	ContentType string // empty for an answer without a body
 	Body        []byte
-	Replayed    bool // it was given before, to another request of the same key
+	JobID       string // header X-Job-Id; empty where a contract has none
+	Replayed    bool   // it was given before, to another request of the same key
 }
 
 // WriteTo sends the answer.
 func (a Answer) WriteTo(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", a.ContentType)
+	if a.ContentType != "" {
+		w.Header().Set("Content-Type", a.ContentType)
+	}
+	if a.JobID != "" {
+		w.Header().Set(HeaderJobID, a.JobID)
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
 	if a.Replayed {
 		w.Header().Set(HeaderReplayed, "true")
@@ -178,7 +185,7 @@ func (s *Submissions) carryOut(ctx context.Context, sub Submission, jobID string
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 		var header []byte
-		if header, kept = json.Marshal(storedHeader{ContentType: answer.ContentType}); kept == nil {
+		if header, kept = json.Marshal(storedHeader{ContentType: answer.ContentType, JobID: answer.JobID}); kept == nil {
 			kept = s.Store.AnswerSubmission(ctx, sub.UserID, sub.Key, answer.Status, header, answer.Body)
 		}
 	case kind == fault.Unavailable || kind == fault.Internal:
@@ -220,6 +227,7 @@ func (s *Submissions) renewing(ctx context.Context, sub Submission, do func() (A
 // storedHeader is what is kept of an answer's header.
 type storedHeader struct {
 	ContentType string `json:"content_type"`
+	JobID       string `json:"job_id,omitempty"`
 }
 
 func answerOf(row catalog.Submission) (Answer, error) {
@@ -227,5 +235,5 @@ func answerOf(row catalog.Submission) (Answer, error) {
 	if err := json.Unmarshal(row.Header, &header); err != nil {
 		return Answer{}, fault.New(fault.Internal, "api.stored_answer", "A stored answer cannot be read.").Wrap(err)
 	}
-	return Answer{Status: row.Status, ContentType: header.ContentType, Body: row.Body, Replayed: true}, nil
+	return Answer{Status: row.Status, ContentType: header.ContentType, JobID: header.JobID, Body: row.Body, Replayed: true}, nil
 }

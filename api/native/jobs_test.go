@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +77,39 @@ func TestListJobs(t *testing.T) {
 		)
 	}
 	d.run(refused("which project?", "/api/v1/jobs", 400, "api.parameter", "project_id"))
+}
+
+// A copy is a job of a project and of none of its instances.
+func TestCopyJobs(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.addJob(d.project.ID, d.instance.ID, d.admin.ID, 1)
+	job := catalog.Job{
+		ID: jobs.NewID(), Kind: catalog.AssetCopy, ProjectID: d.project.ID, UserID: d.admin.ID, Subject: "the film",
+		WorkflowID: jobs.WorkflowID(catalog.AssetCopy, d.project.ID, d.admin.ID), CreatedAt: time.Now(),
+	}
+	require.NoError(t, d.catalog.InsertJob(t.Context(), job))
+	_, err := d.catalog.EndJob(t.Context(), job.ID, catalog.JobOutcome{State: catalog.JobFailed})
+	require.NoError(t, err)
+	check := func(t testing.TB, got native.Job) {
+		t.Helper()
+		require.Equal(t, job.ID, got.ID)
+		require.Equal(t, "asset-copy", got.Kind)
+		require.Empty(t, got.InstanceID)
+		require.Equal(t, "the film", got.Subject)
+		require.Equal(t, native.Failed, got.State)
+	}
+	d.run(
+		apitest.Scenario{Name: "show", URL: "/api/v1/jobs/" + job.ID, Headers: as(d.submitterToken), WantStatus: 200, Check: read(check)},
+		apitest.Scenario{
+			Name: "list", URL: "/api/v1/projects/" + d.project.ID + "/jobs?kind=asset-copy", Headers: as(d.submitterToken), WantStatus: 200,
+			Check: read(func(t testing.TB, page native.JobPage) {
+				t.Helper()
+				require.Len(t, page.Jobs, 1)
+				check(t, page.Jobs[0])
+			}),
+		},
+	)
 }
 
 func TestJob(t *testing.T) {

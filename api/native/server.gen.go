@@ -37,6 +37,7 @@ func (e AssetKind) Valid() bool {
 
 // Defines values for JobKind.
 const (
+	AssetCopy   JobKind = "asset-copy"
 	AssetDelete JobKind = "asset-delete"
 	AssetExport JobKind = "asset-export"
 	AssetImport JobKind = "asset-import"
@@ -45,6 +46,8 @@ const (
 // Valid indicates whether the value is a known member of the JobKind enum.
 func (e JobKind) Valid() bool {
 	switch e {
+	case AssetCopy:
+		return true
 	case AssetDelete:
 		return true
 	case AssetExport:
@@ -407,9 +410,11 @@ type Job struct {
 	CreatedAt time.Time `json:"created_at"`
 
 	// EndedAt Absent while it runs.
-	EndedAt    *time.Time `json:"ended_at,omitempty"`
-	ID         string     `json:"id"`
-	InstanceID string     `json:"instance_id"`
+	EndedAt *time.Time `json:"ended_at,omitempty"`
+	ID      string     `json:"id"`
+
+	// InstanceID Empty for a job of the whole project.
+	InstanceID string `json:"instance_id"`
 
 	// Kind Such as `asset-import`.
 	Kind string `json:"kind"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"assetflow/config"
 	"assetflow/devstack"
 	"assetflow/telemetry"
 )
@@ -61,12 +62,33 @@ const (
 	s3Flag       = "s3-addr"
 )
 
+// Secrets have no flags: command lines are public.
+const (
+	keyRingVariable     = "ASSETFLOW_REPLICATION_KEY_RING"
+	keyRingFileVariable = keyRingVariable + "_FILE"
+	keyRingFlag         = "replication-key-ring-file"
+	sourcesVariable     = "ASSETFLOW_REPLICATION_SOURCES"
+	sourcesFlag         = "replication-sources"
+)
+
+// keyRing reads the key ring that a file or the environment names; empty where none does.
+func keyRing(file string) (string, error) {
+	if file == "" {
+		return os.Getenv(keyRingVariable), nil
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the person names it
+	if err != nil {
+		return "", fmt.Errorf("read the replication key ring: %w", err)
+	}
+	return string(text), nil
+}
+
 // runner runs a stack until ctx ends.
 type runner func(ctx context.Context, out, logs io.Writer, opts devstack.Options) error
 
 func newCommand(run runner) *cobra.Command {
 	var opts devstack.Options
-	var logLevel string
+	var logLevel, keyRingFile, sources string
 	cmd := &cobra.Command{
 		Use:           "assetflow-dev",
 		Short:         "Run Assetflow with everything it needs in one process",
@@ -81,6 +103,12 @@ func newCommand(run runner) *cobra.Command {
 				return fmt.Errorf("--log-level: %w", err)
 			}
 			opts.Logger, opts.Version = logger, version()
+			if opts.KeyRing, err = keyRing(keyRingFile); err != nil {
+				return err
+			}
+			if opts.Sources, err = config.Origins(sources); err != nil {
+				return fmt.Errorf("--%s: %w", sourcesFlag, err)
+			}
 			return run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), opts)
 		},
 	}
@@ -91,6 +119,10 @@ func newCommand(run runner) *cobra.Command {
 		}
 		cmd.Flags().StringVar(f.value, f.name, fallback, fmt.Sprintf("%s (or %s)", f.usage, f.variable))
 	}
+	cmd.Flags().StringVar(&keyRingFile, keyRingFlag, os.Getenv(keyRingFileVariable),
+		fmt.Sprintf("`file` with the replication key ring (or %s; default one made for this folder)", keyRingFileVariable))
+	cmd.Flags().StringVar(&sources, sourcesFlag, os.Getenv(sourcesVariable),
+		fmt.Sprintf("`urls` of the S3 servers that may be copied from, with commas between (or %s)", sourcesVariable))
 	return cmd
 }
 

@@ -42,6 +42,9 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		"Resume":     testResume,
 		"Blobs":      testBlobs,
 		"Archives":   testArchives,
+		"Presign":    testPresign,
+		"Uploads":    testUploads,
+		"BlobUpload": testBlobUpload,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -169,7 +169,7 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
 	flags.add(cmd)
 	paging.add(cmd)
 	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `state`: queued, running, succeeded, failed or cancelled")
-	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`: asset-import, asset-export or asset-delete")
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`: asset-import, asset-export, asset-delete or asset-copy")
 	cmd.Flags().StringVar(&filter.UserID, "user", "", "only jobs of the user with this `id`")
 	cmd.Flags().BoolVar(&mine, "mine", false, "only my own jobs")
 	cmd.MarkFlagsMutuallyExclusive("user", "mine")

@@ -70,7 +70,7 @@ the client with which packages are imported and jobs are followed.
 	add(groupClient, a.loginCommand(), a.logoutCommand(), a.importCommand(), a.exportCommand(), a.jobCommand(), a.assetsCommand(),
 		a.trashCommand(), a.auditCommand())
 	add(groupPackage, a.packageCommand())
-	add(groupService, a.apiCommand(), a.workerCommand(), a.migrateCommand(), a.configCommand(), a.masterKeyCommand())
+	add(groupService, a.apiCommand(), a.workerCommand(), a.migrateCommand(), a.configCommand(), a.masterKeyCommand(), a.keyRingCommand())
 	add(groupAdmin, a.userCommand(), a.projectCommand(), a.instanceCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -21,6 +21,7 @@ import (
 	"assetflow/config"
 	"assetflow/fault"
 	"assetflow/jobs"
+	"assetflow/replication"
 	"assetflow/storage"
 	"assetflow/worker"
 	"assetflow/workflows"
@@ -41,6 +42,7 @@ type Backends struct {
 	Catalog  *catalog.Catalog
 	Storage  *storage.Store
 	Temporal client.Client
+	KeyRing  *replication.KeyRing // nil: this region takes part in no copies
 	Logger   *slog.Logger
 }
 
@@ -53,12 +55,18 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 			err = errors.Join(err, b.Close())
 		}
 	}()
+	if cfg.Replication.KeyRing != "" {
+		if b.KeyRing, err = replication.ParseKeyRing(string(cfg.Replication.KeyRing)); err != nil {
+			return nil, fault.New(fault.Invalid, "config.key_ring", "replication.key_ring is not right: %s.", err)
+		}
+	}
 	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger); err != nil {
 		return nil, err
 	}
 	if b.Storage, err = storage.Open(ctx, storage.Config{
 		Endpoint: cfg.S3.Endpoint, Region: cfg.S3.Region, Bucket: cfg.S3.Bucket,
 		AccessKey: string(cfg.S3.AccessKey), SecretKey: string(cfg.S3.SecretKey), PathStyle: cfg.S3.PathStyle,
+		PresignEndpoint: cfg.S3.PresignEndpoint,
 	}); err != nil {
 		return nil, err
 	}
