@@ -12,12 +12,14 @@ type AssetKind string
 const (
 	KindApplication AssetKind = "application"
 	KindTask        AssetKind = "task"
+	// KindDigital is the kind of DigitalAsset, which belongs to a project and to no instance.
+	KindDigital AssetKind = "digital-asset"
 )
 
-// assetKinds are all of them.
+// assetKinds are those that belong to an instance.
 var assetKinds = []AssetKind{KindApplication, KindTask}
 
-// Asset is an asset with what its current version says.
+// Asset is an asset of an instance with what its current version says.
 type Asset struct {
 	ID            string // UUID
 	ProjectID     string

@@ -15,7 +15,7 @@ type AuditEntry struct {
 	Action       AuditAction
 	ProjectID    string
 	InstanceID   string
-	ResourceKind string // "job", "application", "task", "user", "project", "instance", "key"
+	ResourceKind string // "job", "application", "task", "digital-asset", "user", "project", "instance", "key"
 	ResourceID   string
 	Details      json.RawMessage // an object with further facts, no secrets; nil where there are none
 }
@@ -27,9 +27,18 @@ type AuditAction string
 const (
 	// JobStarted says that a job was asked for and written down. JobRefused follows where it could not be started, and
 	// JobEnded, with the state, where it could.
-	JobStarted      AuditAction = "job.started"
-	JobRefused      AuditAction = "job.refused"
-	JobEnded        AuditAction = "job.ended"
+	JobStarted AuditAction = "job.started"
+	JobRefused AuditAction = "job.refused"
+	JobEnded   AuditAction = "job.ended"
+	// AssetAdded, AssetChanged and AssetDeleted are for digital assets; a job does it to the other kinds. The entries of
+	// their files stand in the trail of the asset.
+	AssetAdded      AuditAction = "asset.added"
+	AssetChanged    AuditAction = "asset.changed"
+	AssetDeleted    AuditAction = "asset.deleted"
+	FileAdded       AuditAction = "file.added"
+	FileCompleted   AuditAction = "file.completed"
+	FileAbandoned   AuditAction = "file.abandoned"
+	FileRemoved     AuditAction = "file.removed"
 	AssetRestored   AuditAction = "asset.restored"
 	AssetPurged     AuditAction = "asset.purged"
 	VersionRestored AuditAction = "asset.version_restored"

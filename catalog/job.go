@@ -13,6 +13,7 @@ const (
 	AssetImport JobKind = "asset-import"
 	AssetDelete JobKind = "asset-delete"
 	AssetExport JobKind = "asset-export"
+	AssetCopy   JobKind = "asset-copy" // of a digital asset, so it names no instance
 )
 
 // JobState is where a job stands.
@@ -53,7 +54,7 @@ type Job struct {
 	Subject    string // what a person calls it: the name of the uploaded file
 	State      JobState
 	Request    json.RawMessage // parameters of its kind, no secrets
-	Result     json.RawMessage // an ImportResult, DeletionResult or ExportResult, once the job has succeeded
+	Result     json.RawMessage // an ImportResult, DeletionResult, ExportResult or CopyResult, once the job has succeeded
 	Reasons    []Reason        // at most MaxReasons
 	CreatedAt  time.Time
 	EndedAt    *time.Time // nil while it runs

@@ -125,6 +125,9 @@ func (c *Catalog) DeleteJob(ctx context.Context, id string) error {
 		if err != nil || len(deleted) == 0 {
 			return err
 		}
+		if err := endCopy(ctx, tx, deleted[0], ""); err != nil {
+			return err
+		}
 		return writeAudit(ctx, tx, jobEntry(ctx, JobRefused, deleted[0], now()))
 	})
 }
@@ -186,6 +189,9 @@ func endJob(ctx context.Context, tx bun.Tx, end jobRow) error {
 		return err
 	}
 	if _, err := tx.NewDelete().Model((*queuedJobRow)(nil)).Where("job_id = ?", end.ID).Exec(ctx); err != nil {
+		return err
+	}
+	if err := endCopy(ctx, tx, ended[0], end.Reasons); err != nil {
 		return err
 	}
 	return writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))

@@ -30,6 +30,8 @@ import (
 //     over what was touched since the oldest running job began, an import touches after its job began, and a commit is
 //     refused unless its job is running. SweepBlobs looks at jobs and references in one statement that holds the row,
 //     and a commit ends the job and adds the references in one transaction, so it sees both or neither.
+//     Completing an uploaded file has no job: a sweep may condemn its blob before, and then requireBlobs refuses it. It
+//     holds the row until the reference is added, and a sweep that waits for the row looks at references after that.
 //
 // Together: what an import found stored or has stored after its touch is there when its commit adds the reference. And
 // what is referred to is never condemned.

@@ -148,10 +148,10 @@ func (c *Catalog) PurgeAssets(ctx context.Context, projectID, instanceID string,
 }
 
 // PurgeTrash removes what was deleted before the given time for good, in all projects, at most limit assets, tasks
-// before applications; applications that a remaining version refers to stay. It says how many went.
+// before applications before digital assets; applications that a remaining version refers to stay. It says how many went.
 func (c *Catalog) PurgeTrash(ctx context.Context, deletedBefore time.Time, limit int) (int, error) {
 	purged := 0
-	for _, kind := range []AssetKind{KindTask, KindApplication} {
+	for _, kind := range []AssetKind{KindTask, KindApplication, KindDigital} {
 		var old []assetRow
 		err := c.reader.NewSelect().Model(&old).Column("id", "project_id", "instance_id").Where("a.deleted_at < ?", stampOf(deletedBefore)).
 			Where("a.kind = ?", string(kind)).Where("NOT EXISTS (SELECT 1 FROM version_applications AS va WHERE va.application_id = a.id)").
@@ -160,16 +160,22 @@ func (c *Catalog) PurgeTrash(ctx context.Context, deletedBefore time.Time, limit
 			return purged, failed(ctx, "find what to purge", err)
 		}
 		for len(old) > 0 && purged < limit {
-			// One transaction for each instance, so that no lock is held while another is waited for.
+			// One transaction for each instance, so that no lock is held while another is waited for; and for each project,
+			// for what belongs to no instance.
 			at, ids, rest := old[0], []string{}, []assetRow{}
 			for _, a := range old {
-				if a.InstanceID == at.InstanceID && len(ids) < rowsPerStatement {
+				if a.InstanceID == at.InstanceID && a.ProjectID == at.ProjectID && len(ids) < rowsPerStatement {
 					ids = append(ids, a.ID)
 				} else {
 					rest = append(rest, a)
 				}
 			}
-			n, err := c.purgeUnused(ctx, at.ProjectID, at.InstanceID, ids, deletedBefore)
+			var n int
+			if kind == KindDigital {
+				n, err = c.purgeDigital(ctx, at.ProjectID, ids, deletedBefore)
+			} else {
+				n, err = c.purgeUnused(ctx, at.ProjectID, at.InstanceID, ids, deletedBefore)
+			}
 			purged += n
 			if err != nil {
 				return purged, err
@@ -255,6 +261,9 @@ func (c *Catalog) purge(ctx context.Context, tx bun.Tx, assets []currentRow, use
 		{"files", (*fileRow)(nil), "asset_id"},
 		{"references", (*applicationUseRow)(nil), "asset_id"},
 		{"references to data sources", (*dataSourceUseRow)(nil), "asset_id"},
+		{"uploaded files", (*digitalFileRow)(nil), "asset_id"},
+		{"tags", (*digitalTagRow)(nil), "asset_id"},
+		{"digital assets", (*digitalRow)(nil), "asset_id"},
 		{"versions", (*versionRow)(nil), "asset_id"},
 		{"assets", (*assetRow)(nil), "id"},
 	} {

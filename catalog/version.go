@@ -36,11 +36,15 @@ func (c *Catalog) ListVersions(ctx context.Context, projectID, instanceID, asset
 	if len(rows) == 0 { // an asset has at least one
 		return nil, noAsset()
 	}
+	return versionsOf(rows), nil
+}
+
+func versionsOf(rows []versionRow) []AssetVersion {
 	versions := make([]AssetVersion, len(rows))
 	for i, r := range rows {
 		versions[i] = AssetVersion{Number: r.Number, Label: r.Label, Digest: r.Digest, CreatedBy: r.CreatedBy, JobID: r.JobID, CreatedAt: r.CreatedAt.at}
 	}
-	return versions, nil
+	return versions
 }
 
 // AssetAt gives a living asset as it was in the given version. The data sources are those it used, as they are now. NotFound

@@ -49,6 +49,9 @@ type Catalog interface {
 	ListTrash(ctx context.Context, filter catalog.AssetFilter) ([]catalog.TrashedAsset, string, error)
 	RestoreAsset(ctx context.Context, projectID, instanceID, assetID, userID string) (catalog.Asset, error)
 	PurgeAssets(ctx context.Context, projectID, instanceID string, ids []string, userID string) (int, error)
+	ListDigitalVersions(ctx context.Context, projectID, id string) ([]catalog.AssetVersion, error)
+	DigitalAssetAt(ctx context.Context, projectID, id string, version int) (catalog.DigitalAsset, error)
+	RestoreDigitalVersion(ctx context.Context, userID, projectID, id string, version int) (catalog.DigitalAsset, error)
 	ListAudit(ctx context.Context, filter catalog.AuditFilter) ([]catalog.AuditEntry, string, error)
 }
 

@@ -270,7 +270,7 @@ type AuditEntry struct {
 	ProjectID  string `json:"project_id"`
 	ResourceID string `json:"resource_id"`
 
-	// ResourceKind `job`, `application`, `task`, `user`, `project`, `instance` or `key`.
+	// ResourceKind `job`, `application`, `task`, `digital-asset`, `user`, `project`, `instance` or `key`.
 	ResourceKind string `json:"resource_kind"`
 }
 
@@ -315,6 +315,52 @@ type DataSource struct {
 // DataSourceList defines model for DataSourceList.
 type DataSourceList struct {
 	DataSources []DataSource `json:"data_sources"`
+}
+
+// DigitalAsset defines model for DigitalAsset.
+type DigitalAsset struct {
+	AppUserID   string    `json:"app_user_id"`
+	CreatedAt   time.Time `json:"created_at"`
+	Description string    `json:"description"`
+
+	// Digest SHA-256 over the version's content.
+	Digest    string          `json:"digest"`
+	ExtraMeta json.RawMessage `json:"extra_meta"`
+
+	// Files Those that the version has. What is being uploaded is in none.
+	Files     []DigitalFile `json:"files"`
+	ID        string        `json:"id"`
+	Name      string        `json:"name"`
+	Order     int64         `json:"order"`
+	ProjectID string        `json:"project_id"`
+
+	// Reason Why it is `FAILED`.
+	Reason string `json:"reason"`
+
+	// State As of now, whichever version is shown: such as `CREATING`, `ACTIVED` or `FAILED`.
+	State            string   `json:"state"`
+	SystemProperties []string `json:"system_properties"`
+	Tags             []string `json:"tags"`
+	Type             string   `json:"type"`
+
+	// UpdatedAt Of an older version, when it was made.
+	UpdatedAt     time.Time `json:"updated_at"`
+	VersionNumber int       `json:"version_number"`
+}
+
+// DigitalFile defines model for DigitalFile.
+type DigitalFile struct {
+	Category string `json:"category"`
+	ID       string `json:"id"`
+
+	// Md5 Base64.
+	Md5    string `json:"md5"`
+	Name   string `json:"name"`
+	Sha256 string `json:"sha256"`
+
+	// Size Bytes.
+	Size int64  `json:"size"`
+	Type string `json:"type"`
 }
 
 // File defines model for File.
@@ -531,10 +577,10 @@ type Version struct {
 	// Digest SHA-256 over the version's content.
 	Digest string `json:"digest"`
 
-	// JobID The job that made it. Empty where an older version was restored.
+	// JobID The job that made it. Empty where no job did.
 	JobID string `json:"job_id"`
 
-	// Label The version that the package gave itself.
+	// Label The version that the package gave itself. Empty for digital assets.
 	Label string `json:"label"`
 
 	// Number 1 for the first.
@@ -727,6 +773,15 @@ type ServerInterface interface {
 	// ListAudit Who did what in a project, newest first
 	// (GET /api/v1/projects/{project_id}/audit)
 	ListAudit(c *gin.Context, projectID ProjectID, params ListAuditParams)
+	// ListDigitalVersions All versions of a digital asset, newest first
+	// (GET /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions)
+	ListDigitalVersions(c *gin.Context, projectID ProjectID, assetID AssetID)
+	// GetDigitalVersion One digital asset as it was in a version
+	// (GET /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions/{version})
+	GetDigitalVersion(c *gin.Context, projectID ProjectID, assetID AssetID, version int)
+	// RestoreDigitalVersion Make a new version of a digital asset with the content of an older one, its name included
+	// (POST /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions/{version}/restore)
+	RestoreDigitalVersion(c *gin.Context, projectID ProjectID, assetID AssetID, version int)
 	// ListAssets The assets of an instance, by kind and name
 	// (GET /api/v1/projects/{project_id}/instances/{instance_id}/assets)
 	ListAssets(c *gin.Context, projectID ProjectID, instanceID InstanceID, params ListAssetsParams)
@@ -975,6 +1030,126 @@ func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 	}
 
 	siw.Handler.ListAudit(c, projectID, params)
+}
+
+// ListDigitalVersions operation middleware
+func (siw *ServerInterfaceWrapper) ListDigitalVersions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "asset_id" -------------
+	var assetID AssetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "asset_id", c.Param("asset_id"), &assetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter asset_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDigitalVersions(c, projectID, assetID)
+}
+
+// GetDigitalVersion operation middleware
+func (siw *ServerInterfaceWrapper) GetDigitalVersion(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "asset_id" -------------
+	var assetID AssetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "asset_id", c.Param("asset_id"), &assetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter asset_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter version: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDigitalVersion(c, projectID, assetID, version)
+}
+
+// RestoreDigitalVersion operation middleware
+func (siw *ServerInterfaceWrapper) RestoreDigitalVersion(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "asset_id" -------------
+	var assetID AssetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "asset_id", c.Param("asset_id"), &assetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter asset_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version int
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter version: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RestoreDigitalVersion(c, projectID, assetID, version)
 }
 
 // ListAssets operation middleware
@@ -1616,6 +1791,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/trash/:asset_id", wrapper.PurgeAsset)
 	router.POST(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/trash/:asset_id/restore", wrapper.RestoreAsset)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/instances/:instance_id/data-sources", wrapper.ListDataSources)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/digital-assets/:asset_id/versions", wrapper.ListDigitalVersions)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/digital-assets/:asset_id/versions/:version", wrapper.GetDigitalVersion)
+	router.POST(options.BaseURL+"/api/v1/projects/:project_id/digital-assets/:asset_id/versions/:version/restore", wrapper.RestoreDigitalVersion)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/jobs", wrapper.ListProjectJobs)
 	router.GET(options.BaseURL+"/api/v1/jobs", wrapper.ListJobs)
@@ -2178,6 +2356,367 @@ type ListAuditdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAuditResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDigitalVersionsRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+	AssetID   AssetID   `json:"asset_id"`
+}
+
+type ListDigitalVersionsResponseObject interface {
+	VisitListDigitalVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListDigitalVersions200ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListDigitalVersions200JSONResponse struct {
+	Body    VersionList
+	Headers ListDigitalVersions200ResponseHeaders
+}
+
+func (response ListDigitalVersions200JSONResponse) VisitListDigitalVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDigitalVersions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDigitalVersions401ApplicationProblemPlusJSONResponse) VisitListDigitalVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDigitalVersions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDigitalVersions403ApplicationProblemPlusJSONResponse) VisitListDigitalVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDigitalVersions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListDigitalVersions404ApplicationProblemPlusJSONResponse) VisitListDigitalVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDigitalVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response ListDigitalVersionsdefaultApplicationProblemPlusJSONResponse) VisitListDigitalVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDigitalVersionRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+	AssetID   AssetID   `json:"asset_id"`
+	Version   int       `json:"version"`
+}
+
+type GetDigitalVersionResponseObject interface {
+	VisitGetDigitalVersionResponse(w http.ResponseWriter) error
+}
+
+type GetDigitalVersion200ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetDigitalVersion200JSONResponse struct {
+	Body    DigitalAsset
+	Headers GetDigitalVersion200ResponseHeaders
+}
+
+func (response GetDigitalVersion200JSONResponse) VisitGetDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDigitalVersion400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDigitalVersion400ApplicationProblemPlusJSONResponse) VisitGetDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDigitalVersion401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDigitalVersion401ApplicationProblemPlusJSONResponse) VisitGetDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDigitalVersion403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDigitalVersion403ApplicationProblemPlusJSONResponse) VisitGetDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDigitalVersion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDigitalVersion404ApplicationProblemPlusJSONResponse) VisitGetDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDigitalVersiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response GetDigitalVersiondefaultApplicationProblemPlusJSONResponse) VisitGetDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersionRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+	AssetID   AssetID   `json:"asset_id"`
+	Version   int       `json:"version"`
+}
+
+type RestoreDigitalVersionResponseObject interface {
+	VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error
+}
+
+type RestoreDigitalVersion200ResponseHeaders struct {
+	XRequestID string
+}
+
+type RestoreDigitalVersion200JSONResponse struct {
+	Body    DigitalAsset
+	Headers RestoreDigitalVersion200ResponseHeaders
+}
+
+func (response RestoreDigitalVersion200JSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersion400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreDigitalVersion400ApplicationProblemPlusJSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersion401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreDigitalVersion401ApplicationProblemPlusJSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersion403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreDigitalVersion403ApplicationProblemPlusJSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreDigitalVersion404ApplicationProblemPlusJSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersion409ResponseHeaders struct {
+	XRequestID string
+}
+
+type RestoreDigitalVersion409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RestoreDigitalVersion409ResponseHeaders
+}
+
+func (response RestoreDigitalVersion409ApplicationProblemPlusJSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreDigitalVersiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response RestoreDigitalVersiondefaultApplicationProblemPlusJSONResponse) VisitRestoreDigitalVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3490,6 +4029,15 @@ type StrictServerInterface interface {
 	// ListAudit Who did what in a project, newest first
 	// (GET /api/v1/projects/{project_id}/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListDigitalVersions All versions of a digital asset, newest first
+	// (GET /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions)
+	ListDigitalVersions(ctx context.Context, request ListDigitalVersionsRequestObject) (ListDigitalVersionsResponseObject, error)
+	// GetDigitalVersion One digital asset as it was in a version
+	// (GET /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions/{version})
+	GetDigitalVersion(ctx context.Context, request GetDigitalVersionRequestObject) (GetDigitalVersionResponseObject, error)
+	// RestoreDigitalVersion Make a new version of a digital asset with the content of an older one, its name included
+	// (POST /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions/{version}/restore)
+	RestoreDigitalVersion(ctx context.Context, request RestoreDigitalVersionRequestObject) (RestoreDigitalVersionResponseObject, error)
 	// ListAssets The assets of an instance, by kind and name
 	// (GET /api/v1/projects/{project_id}/instances/{instance_id}/assets)
 	ListAssets(ctx context.Context, request ListAssetsRequestObject) (ListAssetsResponseObject, error)
@@ -3704,6 +4252,89 @@ func (sh *strictHandler) ListAudit(ctx *gin.Context, projectID ProjectID, params
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListDigitalVersions operation middleware
+func (sh *strictHandler) ListDigitalVersions(ctx *gin.Context, projectID ProjectID, assetID AssetID) {
+	var request ListDigitalVersionsRequestObject
+
+	request.ProjectID = projectID
+	request.AssetID = assetID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDigitalVersions(ctx, request.(ListDigitalVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDigitalVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDigitalVersionsResponseObject); ok {
+		if err := validResponse.VisitListDigitalVersionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetDigitalVersion operation middleware
+func (sh *strictHandler) GetDigitalVersion(ctx *gin.Context, projectID ProjectID, assetID AssetID, version int) {
+	var request GetDigitalVersionRequestObject
+
+	request.ProjectID = projectID
+	request.AssetID = assetID
+	request.Version = version
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDigitalVersion(ctx, request.(GetDigitalVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDigitalVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetDigitalVersionResponseObject); ok {
+		if err := validResponse.VisitGetDigitalVersionResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RestoreDigitalVersion operation middleware
+func (sh *strictHandler) RestoreDigitalVersion(ctx *gin.Context, projectID ProjectID, assetID AssetID, version int) {
+	var request RestoreDigitalVersionRequestObject
+
+	request.ProjectID = projectID
+	request.AssetID = assetID
+	request.Version = version
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RestoreDigitalVersion(ctx, request.(RestoreDigitalVersionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RestoreDigitalVersion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RestoreDigitalVersionResponseObject); ok {
+		if err := validResponse.VisitRestoreDigitalVersionResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

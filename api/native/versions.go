@@ -5,6 +5,7 @@ import (
 
 	"assetflow/api/middleware"
 	"assetflow/auth"
+	"assetflow/catalog"
 )
 
 // ListVersions gives all versions of an asset.
@@ -17,15 +18,19 @@ func (s *server) ListVersions(ctx context.Context, request ListVersionsRequestOb
 	if err != nil {
 		return nil, err
 	}
+	return ListVersions200JSONResponse{
+		Headers: ListVersions200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: formatVersions(versions),
+	}, nil
+}
+
+func formatVersions(versions []catalog.AssetVersion) VersionList {
 	list := VersionList{Versions: make([]Version, len(versions))}
 	for i, v := range versions {
 		list.Versions[i] = Version{
 			Number: v.Number, Label: v.Label, Digest: v.Digest, CreatedBy: v.CreatedBy, JobID: v.JobID, CreatedAt: v.CreatedAt.UTC(),
 		}
 	}
-	return ListVersions200JSONResponse{
-		Headers: ListVersions200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: list,
-	}, nil
+	return list
 }
 
 // GetVersion gives an asset as it was in a version.
