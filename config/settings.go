@@ -197,7 +197,7 @@ var settings = []setting{
 		show: func(c *Config) string { return strings.Join(c.Replication.Sources, ",") },
 	},
 	{
-		key: "replication.lifetime", def: "1h", help: "how long a replication info is good, and the URLs in it: a copy must have fetched its files by then",
+		key: "replication.lifetime", def: "1h", help: "how long a replication info is good: a copy must have been started by then",
 		want: `a time from 1m to 24h, such as "90m"`,
 		set: func(c *Config, v string) error {
 			if err := setDuration(&c.Replication.Lifetime, v); err != nil {
