@@ -88,7 +88,7 @@ func newService(t *testing.T) *service {
 
 // later lets the sweep see everything as old.
 func (s *service) later() {
-	s.sweep.Now = func() time.Time { return time.Now().Add(2 * grace) }
+	s.sweep.Now = func() time.Time { return time.Now().Add(2*grace + time.Minute) }
 }
 
 // age makes all blobs look touched long ago, behind the catalog's back.
@@ -152,6 +152,14 @@ func (s *service) stage(t *testing.T, jobID, content string) storage.Staged {
 	staged, err := s.store.Stage(t.Context(), storage.StagingKey(s.Project.ID, jobID), strings.NewReader(content), 0)
 	require.NoError(t, err)
 	return staged
+}
+
+func (s *service) put(t *testing.T, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		_, _, err := s.store.PutArchive(t.Context(), key, strings.NewReader("content"))
+		require.NoError(t, err)
+	}
 }
 
 func (s *service) end(t *testing.T, jobID string) {
@@ -231,6 +239,7 @@ func (s *service) left(t *testing.T) []string {
 	var keys []string
 	for _, objects := range []iter.Seq2[storage.ObjectInfo, error]{
 		s.store.ListStaged(t.Context(), ""), s.store.ListArchives(t.Context(), ""), s.store.ListBlobs(t.Context()),
+		s.store.ListManifests(t.Context()), s.store.ListUploads(t.Context(), ""),
 	} {
 		for _, o := range collect(t, objects) {
 			keys = append(keys, o.Key)
@@ -263,7 +272,9 @@ func TestSweepTakesEveryKindOfLeftover(t *testing.T) {
 		require.NoError(t, err)
 	}
 	s.upload(t, storage.StagingKey(s.Project.ID, ended), storage.StagingKey(s.Project.ID, catalog.NewID()),
-		storage.ArchiveKey(s.Project.ID, ended), storage.BlobKey(catalogtest.File("", "half").SHA256), "elsewhere/object")
+		storage.ArchiveKey(s.Project.ID, ended), storage.BlobKey(catalogtest.File("", "half").SHA256),
+		storage.ManifestKey(s.Project.ID, "a", "half"), "elsewhere/object")
+	s.put(t, storage.ManifestKey(s.Project.ID, "a", "1"), storage.UploadKey(s.Project.ID, catalog.NewID()))
 	_, _, err = s.Catalog.ClaimSubmission(t.Context(), s.User.ID, "key", "fingerprint", catalog.NewID(), time.Now())
 	require.NoError(t, err)
 	lost := s.NewJob(t) // its workflow never started
@@ -282,11 +293,47 @@ func TestSweepTakesEveryKindOfLeftover(t *testing.T) {
 	require.True(t, job.Settled)
 	delete(first, "jobs") // the others that nobody has asked about
 	require.Equal(t, map[string]int{
-		"trash": 1, "archives": 1, "stray archives": 2, "staged": 2, "uploads": 3, "blobs": 2, "adopted": 1, "submissions": 1,
+		"trash": 1, "archives": 1, "stray archives": 2, "staged": 4, "uploads": 4, "blobs": 2, "adopted": 1, "submissions": 1,
 	}, first)
 	require.Equal(t, map[string]int{"blobs": 1}, s.all(t), "what was adopted goes when it has been known for the grace")
 	require.Equal(t, []string{storage.ArchiveKey(s.Project.ID, waiting), storage.BlobKey(used), "upload of elsewhere/object"}, s.left(t))
 	require.Empty(t, s.all(t))
+}
+
+// An upload stays as long as its file can be confirmed, and not longer.
+func TestSweepLeavesUploadsThatCanBeConfirmed(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	asset, err := s.Catalog.CreateDigitalAsset(t.Context(), s.User.ID, s.Project.ID, catalog.DigitalMetadata{Name: "a", Type: "VIDEO"})
+	require.NoError(t, err)
+	file := func() string {
+		f, err := s.Catalog.CreateDigitalFile(t.Context(), s.User.ID, catalog.DigitalFile{
+			AssetID: asset.ID, ProjectID: s.Project.ID, Name: "x.bin", MD5: "1B2M2Y8AsgTpgAmY7PhCfg==", Type: "bin", Category: "OTHER", Size: 7,
+		})
+		require.NoError(t, err)
+		s.put(t, storage.UploadKey(s.Project.ID, f.ID))
+		return f.ID
+	}
+	open, done, cancelled, deleted := file(), file(), file(), file()
+	blob := s.unused(t, "content")
+	_, err = s.Catalog.CompleteDigitalFile(t.Context(), s.User.ID, s.Project.ID, done, blob.SHA256)
+	require.NoError(t, err)
+	require.NoError(t, s.Catalog.AbandonDigitalFile(t.Context(), s.User.ID, s.Project.ID, cancelled, catalog.FileCancelled))
+	require.NoError(t, s.Catalog.DeleteDigitalFile(t.Context(), s.User.ID, s.Project.ID, deleted))
+	elsewhere := storage.UploadKey(catalog.NewID(), open) // the file is not that project's
+	manifest := storage.ManifestKey(s.Project.ID, asset.ID, "1")
+	s.put(t, elsewhere, manifest)
+
+	at := func(d time.Duration) { s.sweep.Now = func() time.Time { return time.Now().Add(d) } }
+	require.Empty(t, s.all(t), "everything is young")
+	at(grace + time.Minute)
+	require.Equal(t, 4, s.run(t, s.sweep.RemoveStaged).Done)
+	require.ElementsMatch(t, []string{manifest, storage.UploadKey(s.Project.ID, open), storage.BlobKey(blob.SHA256)}, s.left(t))
+	at(grace + catalog.UploadLifetime - time.Minute)
+	require.Zero(t, s.run(t, s.sweep.RemoveStaged).Done)
+	at(grace + catalog.UploadLifetime + time.Minute)
+	require.Equal(t, 2, s.run(t, s.sweep.RemoveStaged).Done)
+	require.Equal(t, []string{storage.BlobKey(blob.SHA256)}, s.left(t), "the one that a version uses")
 }
 
 // However old it is, what a running job has staged, uploads or has touched is never taken, and all of it goes when the

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"iter"
 	"path"
 	"strings"
 	"time"
@@ -13,8 +14,12 @@ import (
 	"assetflow/storage"
 )
 
-// sweepParallel is how many blobs are removed at the same time.
-const sweepParallel = 8
+const (
+	// sweepParallel is how many blobs are removed at the same time.
+	sweepParallel = 8
+	// manifestLifetime is the longest time for which the URL of a manifest is good.
+	manifestLifetime = 24 * time.Hour
+)
 
 // RemoveBlobs removes blobs that no version uses and that no job has touched within the grace, or since the oldest
 // running job began. The catalog says why no version is ever left without its blob.
@@ -132,9 +137,9 @@ func (a *Sweep) removeArchive(ctx context.Context, archive catalog.Archive) erro
 
 // RemoveStrayArchives removes archive objects older than the grace whose job has ended and that nobody can download.
 func (a *Sweep) RemoveStrayArchives(ctx context.Context) (Swept, error) {
-	return a.removeOld(ctx, "archive", a.Storage.ListArchives(ctx, ""), func(ctx context.Context, key string) (bool, error) {
+	return a.removeOld(ctx, "archive", a.Storage.ListArchives(ctx, ""), func(ctx context.Context, o storage.ObjectInfo) (bool, error) {
 		// In this order: an export commits its archive together with its job's end.
-		job, ended, err := a.ownerEnded(ctx, ownerOf(key))
+		job, ended, err := a.ownerEnded(ctx, ownerOf(o.Key))
 		if err != nil || !ended {
 			return false, err
 		}
@@ -144,24 +149,64 @@ func (a *Sweep) RemoveStrayArchives(ctx context.Context) (Swept, error) {
 				return false, err
 			}
 		}
-		return true, a.Storage.DeleteArchive(ctx, key)
+		return true, a.Storage.DeleteArchive(ctx, o.Key)
 	})
 }
 
-// RemoveStaged removes staged packages older than the grace whose job has ended or was never made.
+// RemoveStaged removes what was put into the bucket for later and is older than the grace: staged packages whose job has
+// ended or was never made, manifests that have expired, and uploads of files that nobody will confirm any more.
 func (a *Sweep) RemoveStaged(ctx context.Context) (Swept, error) {
-	return a.removeOld(ctx, "staged package", a.Storage.ListStaged(ctx, ""), func(ctx context.Context, key string) (bool, error) {
-		_, ended, err := a.ownerEnded(ctx, ownerOf(key))
-		if err != nil || !ended {
-			return false, err
+	// In the order of their keys, so that a try can go on where the one before has stopped.
+	waiting := inTurn(a.Storage.ListManifests(ctx), a.Storage.ListStaged(ctx, ""), a.Storage.ListUploads(ctx, ""))
+	return a.removeOld(ctx, "staged object", waiting, func(ctx context.Context, o storage.ObjectInfo) (bool, error) {
+		switch room, _, _ := strings.Cut(o.Key, "/"); room {
+		case "manifests":
+			// Who has its URL may be reading it to the end of its time.
+			if !o.LastModified.Before(a.old().Add(-manifestLifetime)) {
+				return false, nil
+			}
+			return true, a.Storage.DeleteManifest(ctx, o.Key)
+		case "uploads":
+			return a.removeUpload(ctx, o.Key)
+		default:
+			_, ended, err := a.ownerEnded(ctx, ownerOf(o.Key))
+			if err != nil || !ended {
+				return false, err
+			}
+			return true, a.Storage.Unstage(ctx, o.Key)
 		}
-		return true, a.Storage.Unstage(ctx, key)
 	})
+}
+
+// removeUpload removes what was uploaded for a file that was confirmed, given up or deleted, or for which nobody has
+// confirmed it in time: until a day and the grace after the file was made.
+func (a *Sweep) removeUpload(ctx context.Context, key string) (bool, error) {
+	file, err := a.Catalog.DigitalFile(ctx, path.Base(path.Dir(path.Dir(key))), ownerOf(key))
+	if ignoreNotFound(err) != nil {
+		return false, err
+	}
+	if err == nil && file.State == catalog.FileCreating && !file.CreatedAt.Before(a.old().Add(-catalog.UploadLifetime)) {
+		return false, nil
+	}
+	return true, a.Storage.DeleteUpload(ctx, key)
+}
+
+// inTurn lists one after the other. The sequence ends after its first error.
+func inTurn(lists ...iter.Seq2[storage.ObjectInfo, error]) iter.Seq2[storage.ObjectInfo, error] {
+	return func(yield func(storage.ObjectInfo, error) bool) {
+		for _, list := range lists {
+			for o, err := range list {
+				if !yield(o, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
 }
 
 // removeOld gives each listed object that is older than the grace to remove, which says whether it took it.
-func (a *Sweep) removeOld(ctx context.Context, what string, objects func(func(storage.ObjectInfo, error) bool),
-	remove func(ctx context.Context, key string) (bool, error),
+func (a *Sweep) removeOld(ctx context.Context, what string, objects iter.Seq2[storage.ObjectInfo, error],
+	remove func(ctx context.Context, o storage.ObjectInfo) (bool, error),
 ) (Swept, error) {
 	r := beginSweep(ctx, a.Logger)
 	defer r.end()
@@ -173,7 +218,7 @@ func (a *Sweep) removeOld(ctx context.Context, what string, objects func(func(st
 		if r.passed(o.Key) || !o.LastModified.Before(before) {
 			continue
 		}
-		removed, err := remove(ctx, o.Key)
+		removed, err := remove(ctx, o)
 		if r.note(ctx, "remove "+what+" "+o.Key, removed && err == nil, err); r.hopeless() {
 			break
 		}
@@ -183,7 +228,7 @@ func (a *Sweep) removeOld(ctx context.Context, what string, objects func(func(st
 }
 
 // AbortUploads aborts unfinished multipart uploads older than the grace: those for a job that has ended or was never
-// made, and those of blobs, which do not name their job, where they began before every running job.
+// made, those of manifests, and those of blobs, which do not name their job, where they began before every running job.
 func (a *Sweep) AbortUploads(ctx context.Context) (Swept, error) {
 	r := beginSweep(ctx, a.Logger)
 	defer r.end()
@@ -218,11 +263,13 @@ func (a *Sweep) abandoned(ctx context.Context, u storage.UnfinishedUpload, befor
 		return ended, err
 	case "blobs":
 		return u.Initiated.Before(beforeJobs), nil
+	case "manifests", "uploads":
+		return true, nil // nobody writes one for so long
 	default:
 		return false, nil // not ours
 	}
 }
 
-// ownerOf gives the id of the job that an object in staging/ or archives/ was written for, which its key ends with but
-// for the file's name.
+// ownerOf gives the id of the job that an object in staging/ or archives/ was written for, or of the file that one in
+// uploads/ is for, which its key ends with but for the file's name.
 func ownerOf(key string) string { return path.Base(path.Dir(key)) }
