@@ -29,6 +29,9 @@ func CopyAsset(ctx workflow.Context, job activities.CopyJob) (catalog.CopyResult
 	var result catalog.CopyResult
 	about := subject{catalog.KindDigital, job.AssetName}
 	cause := copyAsset(ctx, job, &result)
+	if cause != nil && ctx.Err() != nil {
+		cause = ctx.Err() // also where the step's worker died before it heard of the cancellation, and the step timed out
+	}
 	if cause != nil {
 		workflow.SetCurrentDetails(ctx, describeCopy(job, "Cleaning up after: "+cause.Error(), nil))
 		failCopy(ctx, job, cause, about)
