@@ -93,7 +93,7 @@ func runWorker(spec string) error {
 			return err
 		}
 	}
-	if copies.Sources, err = replication.NewSources(s.Sources); err != nil {
+	if copies.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: s.Sources}); err != nil {
 		return err
 	}
 	w := worker.New(c, worker.Options{
