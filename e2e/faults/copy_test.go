@@ -18,7 +18,6 @@ import (
 	"assetflow/auth"
 	"assetflow/auth/signature"
 	"assetflow/catalog"
-	"assetflow/client"
 	"assetflow/jobs"
 	"assetflow/storage"
 )
@@ -26,7 +25,6 @@ import (
 // copier is somebody who copies assets into a project of their own.
 type copier struct {
 	t                    *testing.T
-	client               *client.Client
 	project, user        string
 	accessKey, secretKey string
 }

@@ -23,9 +23,9 @@ import (
 
 // person is somebody with a project of their own in a region, who speaks to it as the vendor's clients do.
 type person struct {
-	t                            *testing.T
-	endpoint, project            string
-	accessKey, secretKey, domain string
+	t                    *testing.T
+	endpoint, project    string
+	accessKey, secretKey string
 }
 
 // newPerson makes a person. The region's API makes neither people nor projects.

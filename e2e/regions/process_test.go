@@ -93,7 +93,7 @@ func play(text string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready")
+	_, _ = fmt.Fprintln(os.Stdout, "ready")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return stack.Stop(ctx)
 }
