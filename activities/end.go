@@ -38,7 +38,7 @@ type End struct {
 
 // EndJob writes the job's end into the catalog and removes what the job leaves behind. Both may be done twice: the
 // first end written is the one that stays, and removing what is gone succeeds. A job whose commit was made has
-// succeeded, whatever the workflow heard of it.
+// succeeded, whatever the workflow heard of it. A copy may leave more than a staged object: uploads it had begun.
 func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
 	beat := startHeartbeat(ctx)
 	defer beat.stop()
@@ -48,6 +48,11 @@ func (a *End) EndJob(ctx context.Context, e Ending) (Ended, error) {
 		return Ended{}, stepError(ctx, fmt.Errorf("end the job: %w", err))
 	}
 	// Nobody sees the job ended before this step is done: its workflow is still open.
+	if job.Kind == catalog.AssetCopy {
+		if err := a.Storage.ClearStaging(ctx, job.ProjectID, job.ID); err != nil {
+			return Ended{}, stepError(ctx, fmt.Errorf("clear the job's staging: %w", err))
+		}
+	}
 	if e.StagedKey != "" {
 		if err := a.Storage.Unstage(ctx, e.StagedKey); err != nil {
 			return Ended{}, stepError(ctx, fmt.Errorf("remove the staged package: %w", err))

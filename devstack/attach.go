@@ -13,6 +13,7 @@ type Attachment struct {
 	Credentials Credentials
 	CatalogURL  string
 	MasterKey   string
+	KeyRing     string // the folder's own; Options.KeyRing may have named another
 	Storage     storage.Config
 }
 
@@ -35,7 +36,7 @@ func Attach(dir string) (Attachment, error) {
 		return Attachment{}, fmt.Errorf("attach to the stack: %w", err)
 	}
 	a.CatalogURL = "sqlite:" + filepath.Join(dir, catalogFile)
-	a.MasterKey = keys.masterKey
+	a.MasterKey, a.KeyRing = keys.masterKey, keys.keyRing
 	a.Storage = storage.Config{
 		Endpoint: a.Credentials.S3Endpoint, Region: defaultRegion, Bucket: bucket, PathStyle: true,
 		AccessKey: keys.s3.AccessKey, SecretKey: keys.s3.SecretKey,

@@ -48,6 +48,10 @@ type Options struct {
 	KeyRing string
 	// Sources are the base URLs of the S3 servers that digital assets may be copied from; none when empty.
 	Sources []string
+	// CopyThroughput is how many bytes a second copies fetch together; no limit when zero.
+	CopyThroughput int64
+	// PresignEndpoint is the base URL that presigned URLs begin with; the S3 server's own when empty.
+	PresignEndpoint string
 	// MaxUploadBytes is the largest package the API takes; the API's own default when zero.
 	MaxUploadBytes int64
 	// KeepTrash is how long a deleted asset can be restored; 30 days when zero.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"assetflow/api"
+	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/embedded/s3"
@@ -40,6 +41,7 @@ type parts struct {
 	s3       *s3.Server
 	storage  *storage.Store
 	keyRing  *replication.KeyRing
+	fetcher  *replication.Fetcher
 	temporal *temporal.Server
 	client   client.Client
 	ui       *ui.Server
@@ -68,6 +70,9 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 		secrets.keyRing = opts.KeyRing
 	}
 	if p.keyRing, err = replication.ParseKeyRing(secrets.keyRing); err != nil {
+		return Credentials{}, err
+	}
+	if p.fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: opts.Sources, Throughput: opts.CopyThroughput}); err != nil {
 		return Credentials{}, err
 	}
 	var credentials Credentials
@@ -138,7 +143,7 @@ func (p *parts) startStorage(ctx context.Context, opts Options, secrets secrets)
 	}
 	p.storage, err = storage.Open(ctx, storage.Config{
 		Endpoint: p.s3Endpoint(), Region: opts.Region, Bucket: bucket, PathStyle: true,
-		AccessKey: secrets.s3.AccessKey, SecretKey: secrets.s3.SecretKey,
+		AccessKey: secrets.s3.AccessKey, SecretKey: secrets.s3.SecretKey, PresignEndpoint: opts.PresignEndpoint,
 	})
 	if err != nil {
 		return err
@@ -181,6 +186,7 @@ func (p *parts) startWorker(ctx context.Context, opts Options) error {
 		Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger,
 		KeepTrash: opts.KeepTrash, KeepArchives: opts.KeepArchives, SweepGrace: opts.SweepGrace,
 		Jobs:        service,
+		Copies:      worker.Copies{KeyRing: p.keyRing, Region: opts.Region, Fetcher: p.fetcher},
 		StopTimeout: drainTime, Interceptors: opts.Interceptors,
 	})
 	if err := w.Start(); err != nil {
@@ -193,8 +199,9 @@ func (p *parts) startWorker(ctx context.Context, opts Options) error {
 func (p *parts) startAPI(opts Options, fail func(error)) {
 	handler := api.New(api.Options{
 		Auth: p.auth, Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger, Region: opts.Region,
-		Jobs:    jobs.NewService(p.client, p.catalog, p.storage, opts.Logger),
-		Version: opts.Version, MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.KeepTrash,
+		Jobs:        jobs.NewService(p.client, p.catalog, p.storage, opts.Logger),
+		Replication: metastudio.Replication{KeyRing: p.keyRing, Trusts: p.fetcher.Trusts},
+		Version:     opts.Version, MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.KeepTrash,
 		Ready: map[string]func(context.Context) error{
 			"temporal": func(ctx context.Context) error {
 				_, err := p.client.CheckHealth(ctx, &client.CheckHealthRequest{})
@@ -226,6 +233,9 @@ func (p *parts) stop(logger *slog.Logger) {
 	)
 	if p.client != nil {
 		p.client.Close()
+	}
+	if p.fetcher != nil {
+		p.fetcher.Close()
 	}
 	atOnce(
 		func() {

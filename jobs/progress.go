@@ -17,6 +17,7 @@ var steps = map[catalog.JobKind][]workflows.Step{
 	catalog.AssetImport: workflows.ImportSteps,
 	catalog.AssetDelete: workflows.DeleteSteps,
 	catalog.AssetExport: workflows.ExportSteps,
+	catalog.AssetCopy:   workflows.CopySteps,
 }
 
 // historyTail is how many of a run's last events are read to find its last step: the clean-up's own events and a

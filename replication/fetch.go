@@ -36,7 +36,7 @@ var (
 	errNotAllowed = fault.New(fault.Invalid, "replication.url_not_allowed",
 		"the source region names a place that is not among this region's replication.sources")
 	errRefused = fault.New(fault.Forbidden, "replication.url_expired",
-		"the source region does not let its files be read any more: the replication info has expired")
+		"the source region does not let its files be read any more, because the link has expired; ask it for new replication info and copy again")
 	errGone        = fault.New(fault.NotFound, "replication.source_gone", "the source region does not have a file any more")
 	errChanged     = fault.New(fault.Conflict, "replication.source_changed", "a file of the source region is not the one that was sealed")
 	errAnswer      = fault.New(fault.Invalid, "replication.bad_answer", "the source region answers in a way that no object store does")
@@ -96,6 +96,15 @@ func NewFetcher(o FetcherOptions) (*Fetcher, error) {
 	}
 	return f, nil
 }
+
+// Trusts tells whether the fetcher reads from the place that a URL names. A nil one reads from nowhere.
+func (f *Fetcher) Trusts(url string) bool { return f != nil && f.allowed.allows(url) }
+
+// SourceChanged is the refusal of an object that has not the digest that was sealed.
+func SourceChanged() error { return errChanged }
+
+// Untrusted is the refusal of a URL that leads to a place that is not among the sources.
+func Untrusted() error { return errNotAllowed }
 
 // Close closes connections that nobody uses.
 func (f *Fetcher) Close() { f.client.CloseIdleConnections() }

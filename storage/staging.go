@@ -24,7 +24,18 @@ type Staged struct {
 
 // StagingKey gives the key of the package a job was given.
 func StagingKey(projectID, jobID string) string {
-	return stagingPrefix + projectID + "/" + jobID + "/package"
+	return stagingFolder(projectID, jobID) + "package"
+}
+
+// StagedManifestKey gives the key of what a copy has to fetch, which its first step stages for the others.
+func StagedManifestKey(projectID, jobID string) string {
+	return stagingFolder(projectID, jobID) + "manifest"
+}
+
+// stagingFolder is what the keys of all that is staged for a job begin with. The job's id is the last but one element of
+// each: the sweep relies on it.
+func stagingFolder(projectID, jobID string) string {
+	return stagingPrefix + projectID + "/" + jobID + "/"
 }
 
 // Stage streams r to key and gives its size and SHA-256. It holds only a few buffers of the body (see the package

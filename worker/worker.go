@@ -13,6 +13,7 @@ import (
 	"assetflow/activities"
 	"assetflow/assetpackage"
 	"assetflow/catalog"
+	"assetflow/replication"
 	"assetflow/storage"
 	"assetflow/workflows"
 )
@@ -35,11 +36,22 @@ type Options struct {
 	KeepTrash time.Duration
 	// SweepGrace is how old a leftover must be before a sweep takes it; 0 stands for 24 hours.
 	SweepGrace time.Duration
+	// Copies is how copies from other regions are made; the zero value lets none succeed.
+	Copies Copies
 	// Jobs looks after jobs beyond their own steps; nil: the sweep settles none, and those that wait are left to another
 	// worker.
 	Jobs Jobs
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
+}
+
+// Copies is how a worker copies digital assets from other regions.
+type Copies struct {
+	KeyRing *replication.KeyRing // opens replication infos; nil: none
+	Region  string               // this region's name
+	Fetcher *replication.Fetcher // reads from source regions; nil: from none
+	// ParallelFiles is how many files of one copy are fetched at the same time; 0 stands for 4.
+	ParallelFiles int
 }
 
 // Jobs is what a worker needs of the service that starts jobs.
@@ -63,6 +75,7 @@ const (
 	defaultKeep        = 24 * time.Hour
 	defaultKeepTrash   = 30 * 24 * time.Hour
 	defaultGrace       = 24 * time.Hour
+	defaultFiles       = 4
 	// pollers is how many tasks of a kind a worker fetches at the same time. The SDK's default of 2 leaves a busy
 	// worker waiting for the server's answers.
 	pollers = 8
@@ -90,6 +103,12 @@ func New(c client.Client, opts Options) *Worker {
 	if opts.Parallel == 0 {
 		opts.Parallel = defaultParallel
 	}
+	if opts.Copies.Fetcher == nil {
+		opts.Copies.Fetcher = new(replication.Fetcher)
+	}
+	if opts.Copies.ParallelFiles == 0 {
+		opts.Copies.ParallelFiles = defaultFiles
+	}
 	w := worker.New(c, workflows.DataQueue, worker.Options{
 		WorkerStopTimeout:                  opts.StopTimeout,
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
@@ -106,6 +125,11 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(&activities.Delete{Catalog: opts.Catalog, Logger: opts.Logger})
 	w.RegisterActivity(&activities.Export{
 		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Keep: opts.KeepArchives,
+	})
+	w.RegisterActivity(&activities.Copy{
+		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger,
+		KeyRing: opts.Copies.KeyRing, Region: opts.Copies.Region, ParallelFiles: opts.Copies.ParallelFiles,
+		Fetcher: opts.Copies.Fetcher, Window: activities.NewWindow(),
 	})
 	end := &activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger}
 	queue := &activities.Queue{Catalog: opts.Catalog}
@@ -126,6 +150,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.ImportAssets)
 	r.RegisterWorkflow(workflows.DeleteAssets)
 	r.RegisterWorkflow(workflows.ExportAssets)
+	r.RegisterWorkflow(workflows.CopyAsset)
 	r.RegisterWorkflow(workflows.ServeQueue)
 	r.RegisterWorkflow(workflows.SweepAll)
 }

@@ -45,6 +45,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	var err error
+	if source, err = startSource(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer source.stop()
 	dataDir, err = os.MkdirTemp("", "assetflow-faults-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,11 +59,15 @@ func run(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	stack, err = devstack.Start(ctx, devstack.Options{
-		DataDir: dataDir, NoUI: true, NoWorker: true,
+		DataDir: dataDir, NoUI: true, NoWorker: true, KeyRing: keyRing, Sources: []string{source.url},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "start the stack:", err)
+		return 1
+	}
+	if err := source.open(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "open the source region:", err)
 		return 1
 	}
 	code := m.Run()

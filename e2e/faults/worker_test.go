@@ -25,6 +25,7 @@ import (
 
 	"assetflow/catalog"
 	"assetflow/devstack"
+	"assetflow/replication"
 	"assetflow/storage"
 	"assetflow/worker"
 )
@@ -37,6 +38,8 @@ type workerSpec struct {
 	CatalogURL   string
 	Storage      storage.Config
 	TemporalAddr string
+	KeyRing      string   // what replication infos are sealed with
+	Sources      []string // where copies may fetch from
 	Kill         kill
 }
 
@@ -84,8 +87,17 @@ func runWorker(spec string) error {
 	if err != nil {
 		return err
 	}
+	copies := worker.Copies{Region: "region-a"}
+	if s.KeyRing != "" {
+		if copies.KeyRing, err = replication.ParseKeyRing(s.KeyRing); err != nil {
+			return err
+		}
+	}
+	if copies.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: s.Sources}); err != nil {
+		return err
+	}
 	w := worker.New(c, worker.Options{
-		Catalog: cat, Storage: store, Logger: logger, Interceptors: []interceptor.WorkerInterceptor{k},
+		Catalog: cat, Storage: store, Logger: logger, Copies: copies, Interceptors: []interceptor.WorkerInterceptor{k},
 	})
 	if err := w.Start(); err != nil {
 		return err
@@ -165,6 +177,7 @@ func startWorker(t *testing.T, k kill) *exec.Cmd {
 	require.NoError(t, err)
 	spec, err := json.Marshal(workerSpec{
 		CatalogURL: attached.CatalogURL, Storage: attached.Storage, TemporalAddr: stack.TemporalAddr(), Kill: k,
+		KeyRing: keyRing, Sources: []string{source.url},
 	})
 	require.NoError(t, err)
 	// Long enough for every job here; a worker that misses its point must not hang the test.

@@ -91,6 +91,19 @@ func scenes() []scene {
 		scene{name: "cancel-in-write", waitIn: "WriteArchive", want: cancelled},
 		scene{name: "cancel-in-commit", waitIn: "CommitExport", want: cancelled},
 	)...)
+	all = append(all, of("copy-asset", workflows.CopyAsset, activities.CopyJob{
+		JobID: "0192f000-0000-7000-8000-000000000003", ProjectID: "7e1a", UserID: "9d3f",
+		AssetID: "0192f000-0000-7000-8000-00000000000f", AssetName: "the film",
+		Staged: activities.StagedPackage{Key: "staging/7e1a/0192f000/package", Size: 4096, SHA256: "5f70bf18"},
+	},
+		scene{name: "success", want: completed},
+		scene{name: "success-after-retry", retriedIn: "CopyFiles", want: completed},
+		scene{name: "failure-in-copy", refusedIn: "CopyFiles", want: failed},
+		scene{name: "failure-name-taken-at-commit", refusedIn: "CommitCopy", want: failed},
+		scene{name: "cancel-in-read", waitIn: "ReadManifest", want: cancelled},
+		scene{name: "cancel-in-copy", waitIn: "CopyFiles", want: cancelled},
+		scene{name: "cancel-in-commit", waitIn: "CommitCopy", want: cancelled},
+	)...)
 	jobs := func(replaces ...bool) (queued []activities.QueuedStart) {
 		for i, r := range replaces {
 			input := selection
@@ -166,6 +179,7 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	for name, step := range map[string]any{
 		"InspectPackage": steps.inspect, "StoreFiles": steps.store, "CommitImport": steps.commit, "EndJob": steps.end,
 		"CommitDeletion": steps.delete, "WriteArchive": steps.writeArchive, "CommitExport": steps.commitExport,
+		"ReadManifest": steps.readManifest, "CopyFiles": steps.copyFiles, "CommitCopy": steps.commitCopy, "FailCopy": steps.failCopy,
 		"FirstQueued": steps.firstQueued, "DequeueJob": steps.dequeue, "RunningJob": steps.runningJob,
 	} {
 		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
@@ -283,6 +297,22 @@ func (s *steps) writeArchive(ctx context.Context, _ activities.SelectionJob) (ac
 func (s *steps) commitExport(ctx context.Context, _ activities.SelectionJob, _ activities.WrittenArchive) (activities.Archived, error) {
 	return activities.Archived{ArchiveID: "0192f000-0000-7000-8000-000000000002", Size: 4096, SHA256: "5f70bf18"}, s.behave(ctx, "CommitExport")
 }
+
+func (s *steps) readManifest(ctx context.Context, _ activities.CopyJob) (activities.CopyManifest, error) {
+	return activities.CopyManifest{
+		Files: 2, Bytes: 8192, Staged: activities.StagedPackage{Key: "staging/7e1a/0192f000/manifest", Size: 1024, SHA256: "5f70bf19"},
+	}, s.behave(ctx, "ReadManifest")
+}
+
+func (s *steps) copyFiles(ctx context.Context, _ activities.CopyJob, _ activities.CopyManifest) (activities.CopiedFiles, error) {
+	return activities.CopiedFiles{Files: 1, Bytes: 4096, Present: 1}, s.behave(ctx, "CopyFiles")
+}
+
+func (s *steps) commitCopy(ctx context.Context, _ activities.CopyJob, _ activities.CopyManifest) (catalog.CopyResult, error) {
+	return catalog.CopyResult{AssetID: "0192f000-0000-7000-8000-00000000000f", VersionNumber: 1, Files: 2, Bytes: 8192}, s.behave(ctx, "CommitCopy")
+}
+
+func (s *steps) failCopy(context.Context, activities.CopyFailure) error { return nil }
 
 func (s *steps) end(_ context.Context, e activities.Ending) (activities.Ended, error) {
 	return activities.Ended{State: e.State}, nil

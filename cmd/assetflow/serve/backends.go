@@ -16,6 +16,7 @@ import (
 	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/api"
+	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/config"
@@ -43,6 +44,7 @@ type Backends struct {
 	Storage  *storage.Store
 	Temporal client.Client
 	KeyRing  *replication.KeyRing // nil: this region takes part in no copies
+	Fetcher  *replication.Fetcher // reads from the regions that are copied from
 	Logger   *slog.Logger
 }
 
@@ -59,6 +61,11 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		if b.KeyRing, err = replication.ParseKeyRing(string(cfg.Replication.KeyRing)); err != nil {
 			return nil, fault.New(fault.Invalid, "config.key_ring", "replication.key_ring is not right: %s.", err)
 		}
+	}
+	if b.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{
+		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput,
+	}); err != nil {
+		return nil, fault.New(fault.Invalid, "config.sources", "replication.sources is not right: %s.", err)
 	}
 	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger); err != nil {
 		return nil, err
@@ -83,6 +90,9 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 func (b *Backends) Close() error {
 	if b.Temporal != nil {
 		b.Temporal.Close()
+	}
+	if b.Fetcher != nil {
+		b.Fetcher.Close()
 	}
 	if b.Catalog != nil {
 		return b.Catalog.Close()
@@ -199,6 +209,9 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Jobs:    b.jobs(),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
+		Replication: metastudio.Replication{
+			KeyRing: b.KeyRing, Lifetime: b.Config.Replication.Lifetime, Trusts: b.Fetcher.Trusts,
+		},
 		Ready: map[string]func(context.Context) error{
 			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
 		},
@@ -222,6 +235,10 @@ func (b *Backends) Worker(ctx context.Context) error {
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
 		Jobs: service,
+		Copies: worker.Copies{
+			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
+			ParallelFiles: b.Config.Replication.ParallelFiles,
+		},
 	})
 	if err := w.Start(); err != nil {
 		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
