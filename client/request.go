@@ -206,10 +206,12 @@ func (c *Client) send(ctx context.Context, what string, req *http.Request) (*htt
 }
 
 func decode(what string, resp *http.Response, into any) error {
-	if into == nil {
-		return nil
-	}
 	kind := resp.Header.Get("Content-Type")
+	if into == nil {
+		if n, _ := io.ReadFull(resp.Body, make([]byte, 1)); n == 0 || strings.Contains(kind, "json") {
+			return nil
+		}
+	}
 	if !strings.Contains(kind, "json") {
 		return fmt.Errorf("%s: %w", what, &Error{
 			Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id"), foreign: true,

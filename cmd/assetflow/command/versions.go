@@ -50,18 +50,24 @@ func (a *app) assetsRestoreCommand() *cobra.Command {
 	var (
 		flags   connectionFlags
 		version int
+		digital bool
 	)
 	cmd := &cobra.Command{
 		Use:   "restore ASSET",
 		Short: "Bring back an older version, or a deleted asset",
 		Long: `With --version makes a new version of an asset with the content of an older one; where the content is equal already,
-nothing changes. Without it brings a deleted asset back from the trash, as ` + "`assetflow trash restore`" + ` does.`,
+nothing changes. Without it brings a deleted asset back from the trash, as ` + "`assetflow trash restore`" + ` does, and with --digital
+a digital asset from its recycle bin.`,
 		Example: `  assetflow assets restore Shop --version 2
-  assetflow assets restore 0194f7a0-dddd-7000-8000-00000000dddd`,
+  assetflow assets restore 0194f7a0-dddd-7000-8000-00000000dddd
+  assetflow assets restore --digital Ava`,
 		Args: arguments("ASSET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := versionFlag(cmd, version); err != nil {
 				return err
+			}
+			if digital {
+				return a.restoreDigital(cmd.Context(), &flags, args[0])
 			}
 			if version == 0 {
 				return a.restoreAssets(cmd.Context(), &flags, args)
@@ -86,5 +92,7 @@ nothing changes. Without it brings a deleted asset back from the trash, as ` + "
 	}
 	flags.add(cmd)
 	cmd.Flags().IntVar(&version, "version", 0, "bring back the version with this `number`")
+	cmd.Flags().BoolVar(&digital, "digital", false, digitalUsage)
+	cmd.MarkFlagsMutuallyExclusive("digital", "version")
 	return cmd
 }
