@@ -65,10 +65,10 @@ func FileMD5(ctx context.Context, content io.ReaderAt, size int64, progress func
 		if n > 0 && progress != nil {
 			progress(done, size)
 		}
-		if err == io.EOF && done < size {
+		if errors.Is(err, io.EOF) && done < size {
 			err = fmt.Errorf("it has %d bytes instead of %d: was it changed meanwhile?", done, size)
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
 	}
