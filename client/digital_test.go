@@ -112,6 +112,23 @@ func TestDigitalAssets(t *testing.T) {
 			"", func(c *client.Client) (any, error) { return nil, c.RestoreDigitalAsset(t.Context(), assetID) }, nil,
 			asked{"POST " + studioPath + "/digital-assets/" + assetID + "/restore", ""},
 		},
+		"versions": {
+			`{"versions":[{"number":3}]}`, func(c *client.Client) (any, error) { return c.ListDigitalVersions(t.Context(), assetID) },
+			[]client.Version{{Number: 3}},
+			asked{"GET /api/v1/projects/" + project + "/digital-assets/" + assetID + "/versions", ""},
+		},
+		"a version": {
+			`{"id":"x","files":[{"sha256":"ab","size":7}]}`,
+			func(c *client.Client) (any, error) { return c.DigitalAssetAt(t.Context(), assetID, 2) },
+			client.DigitalVersion{ID: "x", Files: []client.DigitalVersionFile{{SHA256: "ab", Size: 7}}},
+			asked{"GET /api/v1/projects/" + project + "/digital-assets/" + assetID + "/versions/2", ""},
+		},
+		"an old version again": {
+			`{"version_number":4}`,
+			func(c *client.Client) (any, error) { return c.RestoreDigitalVersion(t.Context(), assetID, 2) },
+			client.DigitalVersion{VersionNumber: 4},
+			asked{"POST /api/v1/projects/" + project + "/digital-assets/" + assetID + "/versions/2/restore", ""},
+		},
 		"delete a file": {
 			"", func(c *client.Client) (any, error) { return nil, c.DeleteFile(t.Context(), "f1") }, nil,
 			asked{"DELETE " + studioPath + "/files/f1", ""},

@@ -23,9 +23,9 @@ func (a *app) assetsCommand() *cobra.Command {
 project, such as videos and models, which have files of their own and can be copied from region to region. Each has
 versions. An asset is named by its id or by its name.
 
-list, show, delete and restore are for applications and tasks, and with --digital for digital assets. create, update,
-upload, download, remove-file, replication-info and copy are for digital assets, and versions for applications and tasks.
-The command may be written `+"`assetflow asset`"+` as well.`,
+list, show, versions, restore and delete are for applications and tasks, and with --digital for digital assets. create,
+update, upload, download, remove-file, replication-info and copy are for digital assets. The command may be written
+`+"`assetflow asset`"+` as well.`,
 		a.assetsListCommand(), a.assetsShowCommand(), a.assetsVersionsCommand(), a.assetsRestoreCommand(), a.assetsDeleteCommand(),
 		a.assetsCreateCommand(), a.assetsUpdateCommand(), a.assetsUploadCommand(), a.assetsDownloadCommand(),
 		a.assetsRemoveFileCommand(), a.assetsReplicationInfoCommand(), a.assetsCopyCommand())
@@ -130,13 +130,17 @@ URLs, with which anybody can download them for 24 hours.`,
 		Example: `  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd
   assetflow assets show Shop --version 2
   assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd -o json | jq .definition
-  assetflow assets show --digital Ava`,
+  assetflow assets show --digital Ava
+  assetflow assets show --digital Ava --version 2`,
 		Args: arguments("ASSET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := versionFlag(cmd, version); err != nil {
 				return err
 			}
-			if digital {
+			switch {
+			case digital && version > 0:
+				return a.showDigitalVersion(cmd.Context(), &flags, args[0], version)
+			case digital:
 				return a.showDigital(cmd.Context(), &flags, args[0])
 			}
 			c, conn, err := a.connect(&flags, needProject|needInstance)
@@ -163,7 +167,6 @@ URLs, with which anybody can download them for 24 hours.`,
 	flags.add(cmd)
 	cmd.Flags().IntVar(&version, "version", 0, "show the version with this `number`")
 	cmd.Flags().BoolVar(&digital, "digital", false, digitalUsage)
-	cmd.MarkFlagsMutuallyExclusive("digital", "version")
 	return cmd
 }
 

@@ -165,9 +165,13 @@ func (a *app) showDigitalAsset(s *sheet, asset client.DigitalAsset) {
 		s.line("")
 		s.table(rows)
 	}
-	var meta bytes.Buffer
-	if err := json.Indent(&meta, asset.ExtraMeta, "", "  "); err == nil && meta.String() != "{}" {
-		s.line("\nExtra metadata:\n%s", meta.String())
+	showExtraMeta(s, asset.ExtraMeta)
+}
+
+func showExtraMeta(s *sheet, meta json.RawMessage) {
+	var text bytes.Buffer
+	if err := json.Indent(&text, meta, "", "  "); err == nil && text.String() != "{}" {
+		s.line("\nExtra metadata:\n%s", text.String())
 	}
 }
 

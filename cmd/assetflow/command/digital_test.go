@@ -196,6 +196,32 @@ func TestDigitalChanges(t *testing.T) {
 	}
 }
 
+func TestDigitalVersions(t *testing.T) {
+	t.Parallel()
+	const base = "/api/v1/projects/" + projectID + "/digital-assets/" + assetUUID + "/versions"
+	version := `{"id":"` + assetUUID + `","name":"Ava","description":"d","type":"VIDEO","app_user_id":"","tags":["demo"],"extra_meta":{"fps":25},
+		"system_properties":["\"x\""],"order":0,"state":"ACTIVED","reason":"","version_number":2,"digest":"d1g","files":[{"id":"f1","name":"a.mp4",
+		"md5":"m","type":"mp4","category":"MAIN","size":17,"sha256":"5ha"}],"created_at":"2026-01-01T08:00:00Z","updated_at":"2026-01-02T09:30:00Z"}`
+	endpoint := service(t, routes{
+		"GET " + base: reply(200, `{"versions":[{"number":2,"label":"","digest":"d2","created_by":"u1","job_id":"`+jobUUID+`",
+			"created_at":"2026-01-02T09:30:00Z"},{"number":1,"label":"","digest":"d1","created_by":"u1","job_id":"","created_at":"2026-01-01T08:00:00Z"}]}`),
+		"GET " + base + "/2":          reply(200, version),
+		"POST " + base + "/1/restore": reply(200, version),
+	})
+	for name, args := range map[string][]string{
+		"digital-versions":        {"versions", "--digital", strings.ToUpper(assetUUID)},
+		"digital-version-show":    {"show", "--digital", assetUUID, "--version", "2"},
+		"digital-version-restore": {"restore", "--digital", assetUUID, "--version", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := signedIn(t, endpoint).exec(t.Context(), append([]string{"assets"}, args...)...)
+			require.Equal(t, ExitOK, r.code, r.stderr)
+			golden(t, name, r.stdout+"--- stderr ---\n"+r.stderr)
+		})
+	}
+}
+
 func TestDigitalNames(t *testing.T) {
 	t.Parallel()
 	var states []string
