@@ -15,12 +15,16 @@ help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## compile both binaries into bin/
+build: ## compile the binaries into bin/
 	@$(COMPILE) -o bin/ ./cmd/...
 
 .PHONY: dev
 dev: build ## start the whole stack on this machine (data in .assetflow/)
 	@exec bin/assetflow-dev $(ARGS)
+
+.PHONY: demo-regions
+demo-regions: build ## copy a digital asset between two regions on this machine
+	@exec bin/demo-regions $(ARGS)
 
 .PHONY: test
 test: ## run all tests

@@ -1,13 +1,14 @@
 // Package client is the Go client of Assetflow's HTTP API.
 //
-// It speaks three of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for
-// imports, exports, deletions and their jobs, and our own /api/v1 for all else. The command line, the benchmark and the
+// It speaks four of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for imports,
+// exports, deletions and their jobs, the MetaStudio paths for digital assets and copies between regions, and our own
+// /api/v1 for all else. The bytes of digital assets go straight to and from the region's object store. The command line, the benchmark and the
 // end-to-end tests use it; a program of yours may too.
 //
 // A call is repeated by itself only where that cannot do anything twice: reads, after an answer that says "not now" or
 // a connection that broke. What changes something is sent once; a start with an idempotency key is safe to make again.
 //
-// Errors: *Error is a refusal by the service, *UnreachableError says that there was no answer, context errors are
+// Errors: *Error is a refusal by the service, *StoreError one by the object store, *UnreachableError says that there was no answer, context errors are
 // found with errors.Is, and everything else is a wrong argument.
 package client
 

@@ -43,40 +43,88 @@ type Archive struct {
 // Errors: *Error with status 404 where there is no such archive (any more); ErrArchiveChanged where the bytes do not have
 // the announced SHA-256; what w.Write failed with. What was written then is not whole.
 func (c *Client) DownloadArchive(ctx context.Context, archiveID string, w io.Writer, progress func(done, total int64)) (Archive, error) {
+	target := path("v2", c.cfg.ProjectID, "instances", c.cfg.InstanceID, "assets", "archives", archiveID)
+	var archive Archive
 	d := download{
 		client: c, what: "download archive " + archiveID, w: w, progress: progress, sum: sha256.New(),
-		path: path("v2", c.cfg.ProjectID, "instances", c.cfg.InstanceID, "assets", "archives", archiveID),
+		from: c.cfg.Endpoint, send: c.send, changed: ErrArchiveChanged,
 	}
+	d.ask = func(ctx context.Context) (*http.Request, error) {
+		req, err := c.newRequest(ctx, http.MethodGet, target, nil, nil)
+		if err == nil {
+			req.Header.Set("Accept", "application/octet-stream, application/json")
+		}
+		return req, err
+	}
+	d.identify = c.identify
+	d.learn = func(resp *http.Response) (err error) {
+		archive, err = learnArchive(resp)
+		return err
+	}
+	if err := d.run(ctx); err != nil {
+		return Archive{}, err
+	}
+	if got := hex.EncodeToString(d.sum.Sum(nil)); got != archive.SHA256 {
+		return archive, fmt.Errorf("%s: %w: SHA-256 %s instead of %s", d.what, ErrArchiveChanged, got, archive.SHA256)
+	}
+	return archive, nil
+}
+
+// learnArchive takes from the first answer what the archive is.
+func learnArchive(resp *http.Response) (Archive, error) {
+	etag := resp.Header.Get("ETag")
+	digest := strings.ToLower(strings.Trim(etag, `"`))
+	if sum, err := hex.DecodeString(digest); err != nil || len(sum) != sha256.Size || etag != strconv.Quote(strings.Trim(etag, `"`)) ||
+		resp.StatusCode != http.StatusOK || resp.ContentLength < 0 {
+		return Archive{}, foreignAnswer(resp, "the answer is not Assetflow's (no archive with its length and SHA-256)")
+	}
+	archive := Archive{Size: resp.ContentLength, SHA256: digest}
+	if _, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition")); err == nil {
+		name := params["filename"]
+		archive.FileName = name[strings.LastIndexAny(name, `/\`)+1:]
+	}
+	return archive, nil
+}
+
+// download is a download under way, of an archive from the service or of a file from the object store.
+type download struct {
+	client   *Client
+	what     string
+	w        io.Writer
+	progress func(done, total int64) // may be nil
+	sum      hash.Hash
+
+	ask      func(ctx context.Context) (*http.Request, error)
+	identify func(*http.Request) error // puts the last touch to the request; may be nil
+	send     func(ctx context.Context, what string, req *http.Request) (*http.Response, error)
+	learn    func(first *http.Response) error // looks at the first answer
+	from     string                           // where the bytes come from, as it may be shown
+	changed  error                            // what to fail with where the bytes become others
+
+	size   int64 // known from the first answer on
+	etag   string
+	done   int64     // bytes written to w
+	moved  time.Time // when the last byte was written
+	spoilt bool      // going on is of no use
+}
+
+// run downloads all of it.
+func (d *download) run(ctx context.Context) error {
 	for try := 1; ; try++ {
 		before := d.done
 		err := d.goOn(ctx)
 		switch {
 		case err == nil:
-			return d.archive, d.verify()
+			return nil
 		case ctx.Err() != nil || !d.again(try, err):
-			return Archive{}, err
+			return err
 		case d.done > before:
 			try = 1
 		}
-		if err := c.pause(ctx, try, err); err != nil {
-			return Archive{}, err
+		if err := d.client.pause(ctx, try, err); err != nil {
+			return err
 		}
 	}
-}
-
-// download is a download under way.
-type download struct {
-	client     *Client
-	what, path string
-	w          io.Writer
-	progress   func(done, total int64)
-
-	archive Archive // known from the first answer on
-	etag    string
-	done    int64 // bytes written to w
-	sum     hash.Hash
-	moved   time.Time // when the last byte was written
-	spoilt  bool      // going on is of no use
 }
 
 // again tells whether the download should be taken up after err. Before its first byte it is a read like any other.
@@ -97,20 +145,21 @@ func (d *download) goOn(ctx context.Context) error {
 	defer cancel(nil)
 	stall := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer stall.Stop()
-	req, err := d.client.newRequest(limited, http.MethodGet, d.path, nil, nil)
+	req, err := d.ask(limited)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.what, err)
 	}
-	req.Header.Set("Accept", "application/octet-stream, application/json")
-	req.Header.Set("Accept-Encoding", "identity") // ranges and digest are those of the archive itself
+	req.Header.Set("Accept-Encoding", "identity") // ranges and digest are those of the content itself
 	if d.done > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.done))
 		req.Header.Set("If-Range", d.etag)
 	}
-	if err := d.client.identify(req); err != nil {
-		return fmt.Errorf("%s: %w", d.what, err)
+	if d.identify != nil {
+		if err := d.identify(req); err != nil {
+			return fmt.Errorf("%s: %w", d.what, err)
+		}
 	}
-	resp, err := d.client.send(ctx, d.what, req)
+	resp, err := d.send(ctx, d.what, req)
 	if err != nil {
 		return err
 	}
@@ -129,7 +178,7 @@ func (d *download) goOn(ctx context.Context) error {
 		if limited.Err() != nil {
 			err = context.Cause(limited)
 		}
-		err = unreachable(d.client.cfg.Endpoint, err)
+		err = unreachable(d.from, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.what, err)
@@ -140,35 +189,23 @@ func (d *download) goOn(ctx context.Context) error {
 // begin looks at the head of an answer. skip is how many of its bytes have been written already.
 func (d *download) begin(resp *http.Response) (skip int64, err error) {
 	if d.done == 0 {
-		return 0, d.learn(resp)
+		if err := d.learn(resp); err != nil {
+			return 0, err
+		}
+		d.etag, d.size = resp.Header.Get("ETag"), resp.ContentLength
+		return 0, nil
 	}
 	if resp.Header.Get("ETag") != d.etag {
-		return 0, fmt.Errorf("%w: it was replaced by another while it was downloaded", ErrArchiveChanged)
+		return 0, fmt.Errorf("%w: it was replaced by another while it was downloaded", d.changed)
 	}
-	if resp.StatusCode != http.StatusPartialContent && resp.ContentLength == d.archive.Size {
+	if resp.StatusCode != http.StatusPartialContent && resp.ContentLength == d.size {
 		return d.done, nil // something on the way does not pass ranges on
 	}
-	want := fmt.Sprintf("bytes %d-%d/%d", d.done, d.archive.Size-1, d.archive.Size)
+	want := fmt.Sprintf("bytes %d-%d/%d", d.done, d.size-1, d.size)
 	if got := resp.Header.Get("Content-Range"); got != want {
 		return 0, foreignAnswer(resp, fmt.Sprintf("the answer holds %q instead of %q", got, want))
 	}
 	return 0, nil
-}
-
-// learn takes from the first answer what the archive is.
-func (d *download) learn(resp *http.Response) error {
-	d.etag = resp.Header.Get("ETag")
-	digest := strings.ToLower(strings.Trim(d.etag, `"`))
-	if sum, err := hex.DecodeString(digest); err != nil || len(sum) != sha256.Size || d.etag != strconv.Quote(strings.Trim(d.etag, `"`)) ||
-		resp.StatusCode != http.StatusOK || resp.ContentLength < 0 {
-		return foreignAnswer(resp, "the answer is not Assetflow's (no archive with its length and SHA-256)")
-	}
-	d.archive = Archive{Size: resp.ContentLength, SHA256: digest}
-	if _, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition")); err == nil {
-		name := params["filename"]
-		d.archive.FileName = name[strings.LastIndexAny(name, `/\`)+1:]
-	}
-	return nil
 }
 
 func foreignAnswer(resp *http.Response, message string) *Error {
@@ -189,7 +226,7 @@ func (d *download) copy(body io.Reader, skip int64, stall *time.Timer) error {
 			return failed
 		}
 		switch {
-		case err == io.EOF && d.done < d.archive.Size:
+		case err == io.EOF && d.done < d.size:
 			return io.ErrUnexpectedEOF
 		case err == io.EOF:
 			return nil
@@ -210,14 +247,7 @@ func (d *download) write(p []byte) error {
 	d.done += int64(len(p))
 	d.moved = time.Now()
 	if d.progress != nil {
-		d.progress(d.done, d.archive.Size)
-	}
-	return nil
-}
-
-func (d *download) verify() error {
-	if got := hex.EncodeToString(d.sum.Sum(nil)); got != d.archive.SHA256 || d.done != d.archive.Size {
-		return fmt.Errorf("%s: %w: SHA-256 %s instead of %s", d.what, ErrArchiveChanged, got, d.archive.SHA256)
+		d.progress(d.done, d.size)
 	}
 	return nil
 }

@@ -55,14 +55,30 @@ var jobID = regexp.MustCompile(`[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}
 
 // RunningJob gives the id of the job that is in the way, as 32 hex digits; empty for any other refusal.
 func (e *Error) RunningJob() string {
-	if e.Code != codeRunning {
-		return ""
+	text := ""
+	switch {
+	case e.Code == codeRunning:
+		text = e.Details
+	case e.Code == codeCopyRefused && e.Status == http.StatusBadRequest:
+		text = e.Message
 	}
-	return strings.ToLower(strings.ReplaceAll(jobID.FindString(e.Details), "-", ""))
+	return strings.ToLower(strings.ReplaceAll(jobID.FindString(text), "-", ""))
 }
 
-// codeRunning is ROMA's code for a second job of a kind by the same user.
-const codeRunning = "ROMA.10012"
+// Codes for a second job of a kind by the same user. MetaStudio's is that of other failures as well.
+const (
+	codeRunning     = "ROMA.10012"
+	codeCopyRefused = "MSS.10001006"
+)
+
+// Codes of the MetaStudio contract. It answers all of them with the status 400.
+const (
+	CodeWrongProject = "MSS.00010009" // the project is not the token's, or the caller has no role in it
+	CodeNoAsset      = "MSS.10001001" // there is no such digital asset
+	CodeNoFile       = "MSS.10001004" // there is no such file
+	CodeNameTaken    = "MSS.10001005" // another digital asset has the name
+	CodeMainExists   = "MSS.10001008" // the asset has a main file
+)
 
 // UnreachableError says that there was no answer: nobody listens, the name does not resolve, the connection broke, or
 // the time was up. Whether a submission took effect is then not known, unless the connection was never made.

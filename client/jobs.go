@@ -45,6 +45,7 @@ const (
 	KindImport = "asset-import"
 	KindExport = "asset-export"
 	KindDelete = "asset-delete"
+	KindCopy   = "asset-copy"
 )
 
 // ImportRequest is the Request of an import.
@@ -105,6 +106,21 @@ type DeletedAsset struct {
 	ID   string `json:"id"`
 	Kind string `json:"kind"`
 	Name string `json:"name"`
+}
+
+// CopyRequest is the Request of a copy.
+type CopyRequest struct {
+	AssetID      string `json:"asset_id"`
+	SourceRegion string `json:"source_region"`
+}
+
+// CopyResult is the Result of a copy that succeeded.
+type CopyResult struct {
+	AssetID       string `json:"asset_id"`
+	VersionNumber int    `json:"version_number"`
+	Files         int    `json:"files"`
+	Bytes         int64  `json:"bytes"`
+	Unchanged     bool   `json:"unchanged"` // it was equal already, so there is no new version
 }
 
 // JobFilter says which jobs of the project are listed. Empty fields leave out nothing.

@@ -117,14 +117,16 @@ func (c *Client) getOnce(ctx context.Context, what, path string, query url.Value
 // call is a request that is sent once, whatever becomes of it.
 type call struct {
 	method, path string
+	query        url.Values
 	body         any    // sent as JSON; nil for none
 	key          string // Idempotency-Key; empty for none
 	onConflict   string // Assetflow-On-Conflict; empty for none
 	anonymous    bool
+	patience     time.Duration // for the answer; 0 for readTimeout
 }
 
 func (c *Client) call(ctx context.Context, what string, call call, into any) (http.Header, error) {
-	timeout := readTimeout
+	timeout := max(readTimeout, call.patience)
 	if call.key != "" {
 		timeout += keyTimeout
 	}
@@ -138,7 +140,7 @@ func (c *Client) call(ctx context.Context, what string, call call, into any) (ht
 		}
 		content = bytes.NewReader(encoded)
 	}
-	req, err := c.newRequest(limited, call.method, call.path, nil, content)
+	req, err := c.newRequest(limited, call.method, call.path, call.query, content)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -164,6 +166,8 @@ func (c *Client) post(ctx context.Context, what, path string, body, into any) er
 	_, err := c.call(ctx, what, call{method: http.MethodPost, path: path, body: body}, into)
 	return err
 }
+
+func commas(texts []string) string { return strings.Join(texts, ",") }
 
 func setStart(req *http.Request, key, onConflict string) {
 	if key != "" {
@@ -202,10 +206,12 @@ func (c *Client) send(ctx context.Context, what string, req *http.Request) (*htt
 }
 
 func decode(what string, resp *http.Response, into any) error {
-	if into == nil {
-		return nil
-	}
 	kind := resp.Header.Get("Content-Type")
+	if into == nil {
+		if n, _ := io.ReadFull(resp.Body, make([]byte, 1)); n == 0 || strings.Contains(kind, "json") {
+			return nil
+		}
+	}
 	if !strings.Contains(kind, "json") {
 		return fmt.Errorf("%s: %w", what, &Error{
 			Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id"), foreign: true,
@@ -230,6 +236,10 @@ func closeBody(resp *http.Response) {
 // worthRepeating tells whether a read that failed with err may succeed in a moment. A service that cannot be reached
 // at all is not waited for: somebody sits there and waits.
 func worthRepeating(err error) bool {
+	var store *StoreError
+	if errors.As(err, &store) {
+		return store.passing()
+	}
 	var refusal *Error
 	if errors.As(err, &refusal) {
 		switch refusal.Status {

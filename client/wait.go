@@ -55,6 +55,7 @@ func wait[J any](ctx context.Context, c *Client, get func(context.Context) (J, e
 func mayComeBack(err error) bool {
 	var away *UnreachableError
 	var refusal *Error
-	return errors.As(err, &away) ||
+	var store *StoreError
+	return errors.As(err, &away) || errors.As(err, &store) && store.passing() ||
 		errors.As(err, &refusal) && (refusal.Status >= 500 || refusal.Status == http.StatusTooManyRequests)
 }

@@ -18,34 +18,52 @@ const (
 )
 
 func (a *app) assetsCommand() *cobra.Command {
-	cmd := group("assets", "List, show, delete and restore what is in an instance",
-		`Assets are the applications and tasks of an instance. Each has versions; an import makes a new one where the content
-changed. An asset is named by its id or by its name.`,
-		a.assetsListCommand(), a.assetsShowCommand(), a.assetsVersionsCommand(), a.assetsRestoreCommand(), a.assetsDeleteCommand())
+	cmd := group("assets", "List, show, change, copy, delete and restore assets",
+		`Assets are the applications and tasks of an instance, which packages bring and take away, and the digital assets of a
+project, such as videos and models, which have files of their own and can be copied from region to region. Each has
+versions. An asset is named by its id or by its name.
+
+list, show, versions, restore and delete are for applications and tasks, and with --digital for digital assets. create,
+update, upload, download, remove-file, replication-info and copy are for digital assets. The command may be written
+`+"`assetflow asset`"+` as well.`,
+		a.assetsListCommand(), a.assetsShowCommand(), a.assetsVersionsCommand(), a.assetsRestoreCommand(), a.assetsDeleteCommand(),
+		a.assetsCreateCommand(), a.assetsUpdateCommand(), a.assetsUploadCommand(), a.assetsDownloadCommand(),
+		a.assetsRemoveFileCommand(), a.assetsReplicationInfoCommand(), a.assetsCopyCommand())
 	cmd.Aliases = []string{"asset"}
 	return cmd
 }
 
 func (a *app) assetsListCommand() *cobra.Command {
 	var (
-		flags  connectionFlags
-		filter client.AssetFilter
-		paging paging
+		flags   connectionFlags
+		filter  client.AssetFilter
+		paging  paging
+		digital bool
+		list    digitalList
 	)
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the assets of an instance, by kind and name",
-		Long:  "Lists the assets of an instance: applications first, then tasks, each by name.",
+		Short: "List the assets of an instance, or the digital assets of a project",
+		Long: `Lists the assets of an instance: applications first, then tasks, each by name. With --digital lists the digital assets
+of the project, the oldest first, without those in the recycle bin unless --state names DELETING.`,
 		Example: `  assetflow assets list
   assetflow assets list --kind task --contains order
+  assetflow assets list --digital --type VIDEO,IMAGE --sort update_time --descending
+  assetflow assets list --digital --state DELETING
   assetflow assets list --all -o json | jq -r '.assets[].name'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOfFlag("kind", filter.Kind, kindApplication, kindTask); err != nil {
 				return err
 			}
+			if err := list.check(cmd, digital); err != nil {
+				return err
+			}
 			if err := paging.check(); err != nil {
 				return err
+			}
+			if digital {
+				return a.listDigital(cmd.Context(), &flags, list, filter.NameContains, paging)
 			}
 			c, conn, err := a.connect(&flags, needProject|needInstance)
 			if err != nil {
@@ -68,6 +86,10 @@ func (a *app) assetsListCommand() *cobra.Command {
 	flags.add(cmd)
 	paging.add(cmd)
 	assetFilterFlags(cmd, &filter)
+	cmd.Flags().BoolVar(&digital, "digital", false, digitalUsage)
+	list.add(cmd)
+	cmd.MarkFlagsMutuallyExclusive("digital", "kind")
+	cmd.MarkFlagsMutuallyExclusive("digital", "name")
 	return cmd
 }
 
@@ -97,19 +119,29 @@ func (a *app) assetsShowCommand() *cobra.Command {
 	var (
 		flags   connectionFlags
 		version int
+		digital bool
 	)
 	cmd := &cobra.Command{
 		Use:   "show ASSET",
 		Short: "Show an asset with its content",
 		Long: `Shows an asset, by its id or name, with the content of its current version: its definition, what it uses, and its files.
-With --version it shows an older version.`,
+With --version it shows an older version, with --digital a digital asset. For scripts, the files of a digital asset have
+URLs, with which anybody can download them for 24 hours.`,
 		Example: `  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd
   assetflow assets show Shop --version 2
-  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd -o json | jq .definition`,
+  assetflow assets show 0194f7a0-dddd-7000-8000-00000000dddd -o json | jq .definition
+  assetflow assets show --digital Ava
+  assetflow assets show --digital Ava --version 2`,
 		Args: arguments("ASSET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := versionFlag(cmd, version); err != nil {
 				return err
+			}
+			switch {
+			case digital && version > 0:
+				return a.showDigitalVersion(cmd.Context(), &flags, args[0], version)
+			case digital:
+				return a.showDigital(cmd.Context(), &flags, args[0])
 			}
 			c, conn, err := a.connect(&flags, needProject|needInstance)
 			if err != nil {
@@ -134,6 +166,7 @@ With --version it shows an older version.`,
 	}
 	flags.add(cmd)
 	cmd.Flags().IntVar(&version, "version", 0, "show the version with this `number`")
+	cmd.Flags().BoolVar(&digital, "digital", false, digitalUsage)
 	return cmd
 }
 

@@ -13,22 +13,35 @@ const maxSelected = 100
 
 func (a *app) assetsDeleteCommand() *cobra.Command {
 	var (
-		flags connectionFlags
-		opts  client.StartOptions
-		wait  bool
+		flags          connectionFlags
+		opts           client.StartOptions
+		wait           bool
+		digital, force bool
 	)
 	cmd := &cobra.Command{
 		Use:   "delete ASSET...",
-		Short: "Delete assets into the trash",
+		Short: "Delete assets into the trash or the recycle bin",
 		Long: `Starts a job that deletes assets, named by their ids or names: all of them, or none where one cannot be. An application
 that other tasks use can only be deleted together with them. Deleted assets are in the trash, from where
-` + "`assetflow trash restore`" + ` brings them back.`,
+` + "`assetflow trash restore`" + ` brings them back.
+
+With --digital deletes digital assets into their recycle bin at once and without a job, one after the other in the order
+given. ` + "`assetflow assets restore --digital`" + ` brings them back. With --force as well they are removed for good, also from the
+recycle bin.`,
 		Example: `  assetflow assets delete Shop "Orders sync" --wait
-  assetflow assets delete 0194f7a0-dddd-7000-8000-00000000dddd`,
+  assetflow assets delete 0194f7a0-dddd-7000-8000-00000000dddd
+  assetflow assets delete --digital Ava
+  assetflow assets delete --digital --force Ava`,
 		Args: someArguments("ASSET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkConflict(opts.OnConflict); err != nil {
 				return err
+			}
+			if err := onlyDigital(cmd, digital, "force"); err != nil {
+				return err
+			}
+			if digital {
+				return a.deleteDigital(cmd.Context(), &flags, args, force)
 			}
 			if len(args) > maxSelected {
 				return usagef("%d assets are named: one job takes at most %d", len(args), maxSelected)
@@ -55,6 +68,11 @@ that other tasks use can only be deleted together with them. Deleted assets are 
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the job has ended")
 	startFlags(cmd, &opts.IdempotencyKey, &opts.OnConflict)
+	cmd.Flags().BoolVar(&digital, "digital", false, digitalUsage)
+	cmd.Flags().BoolVar(&force, "force", false, "digital: remove for good")
+	for _, other := range []string{"wait", "idempotency-key", "on-conflict"} {
+		cmd.MarkFlagsMutuallyExclusive("digital", other)
+	}
 	return cmd
 }
 

@@ -37,6 +37,7 @@ func (f *connectionFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.project, "project", "", "`id` of the project (or ASSETFLOW_PROJECT)")
 	cmd.Flags().StringVar(&f.instance, "instance", "", "`id` of the instance (or ASSETFLOW_INSTANCE)")
 	f.storedFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("profile", "credentials")
 }
 
 func (f *connectionFlags) endpointFlag(cmd *cobra.Command) {
@@ -46,7 +47,6 @@ func (f *connectionFlags) endpointFlag(cmd *cobra.Command) {
 func (f *connectionFlags) storedFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.profile, "profile", "", "`name` of the profile that login stored (or ASSETFLOW_PROFILE)")
 	cmd.Flags().StringVar(&f.credentials, "credentials", "", "credentials.json `file` to use (or ASSETFLOW_CREDENTIALS)")
-	cmd.MarkFlagsMutuallyExclusive("profile", "credentials")
 }
 
 // connection is where to call, and as whom.

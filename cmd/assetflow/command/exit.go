@@ -85,6 +85,7 @@ func explain(ctx context.Context, ran *cobra.Command, err error) (text, hint str
 		failed   *jobFailedError
 		away     *client.UnreachableError
 		refusal  *client.Error
+		store    *client.StoreError
 		problems *assetpackage.ProblemsError
 	)
 	switch {
@@ -116,6 +117,8 @@ func explain(ctx context.Context, ran *cobra.Command, err error) (text, hint str
 	case errors.As(err, &away):
 		text, hint = explainUnreachable(away)
 		return text, hint, ExitUnreachable
+	case errors.As(err, &store):
+		return explainStore(store)
 	case errors.As(err, &refusal):
 		return explainRefusal(refusal)
 	case errors.Is(err, client.ErrBadEndpoint), errors.Is(err, client.ErrBadJobID):
@@ -202,6 +205,17 @@ func explainUnreachable(away *client.UnreachableError) (text, hint string) {
 	return fmt.Sprintf("cannot reach %s: %s", away.Endpoint, cause), hint
 }
 
+// explainStore says what follows from what the object store said.
+func explainStore(e *client.StoreError) (text, hint string, code int) {
+	switch {
+	case e.Status == http.StatusForbidden:
+		hint = "The URLs of files are good for 24 hours. Check the clocks of service and object store, and s3.presign_endpoint."
+	case e.Status >= http.StatusInternalServerError:
+		return e.Error(), "Try again in a moment.", ExitUnreachable
+	}
+	return e.Error(), hint, ExitFailure
+}
+
 // explainRefusal says what the service said, and what follows from it.
 func explainRefusal(e *client.Error) (text, hint string, code int) {
 	text = e.Error()
@@ -216,6 +230,17 @@ func explainRefusal(e *client.Error) (text, hint string, code int) {
 		id, _ := client.CanonicalJobID(e.RunningJob())
 		text = fmt.Sprintf("a job of this kind is running for you already: %s", id)
 		hint = followHint(id)
+		code = ExitConflict
+	case e.Code == client.CodeWrongProject:
+		hint = "A token is for one project: sign in for this one, or ask for a role in it."
+		code = ExitForbidden
+	case e.Code == client.CodeNoAsset, e.Code == client.CodeNoFile:
+		hint = "See what there is with `assetflow assets list --digital`."
+		code = ExitNotFound
+	case e.Code == client.CodeNameTaken:
+		code = ExitConflict
+	case e.Code == client.CodeMainExists:
+		hint = "Upload it in another --category, or remove the main file with `assetflow assets remove-file`."
 		code = ExitConflict
 	case e.Status == http.StatusUnauthorized:
 		hint = "Sign in with `assetflow login`."

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,8 +43,32 @@ func clientCommands(t *testing.T) map[string][]string {
 		"trash restore":    {"trash", "restore", assetUUID, assetUUID},
 		"trash purge":      {"trash", "purge", "Orders"},
 		"audit list":       {"audit", "list"},
+		"digital list":     {"assets", "list", "--digital"},
+		"digital show":     {"assets", "show", "--digital", assetUUID},
+		"digital by name":  {"assets", "show", "--digital", "Ava"},
+		"digital versions": {"assets", "versions", "--digital", assetUUID},
+		"digital version":  {"assets", "show", "--digital", assetUUID, "--version", "2"},
+		"digital of old":   {"assets", "restore", "--digital", assetUUID, "--version", "2"},
+		"digital delete":   {"assets", "delete", "--digital", assetUUID},
+		"digital purge":    {"assets", "delete", "--digital", "--force", "Ava"},
+		"digital restore":  {"assets", "restore", "--digital", assetUUID},
+		"digital create":   {"assets", "create", "Ava", "--type", "VIDEO"},
+		"digital update":   {"assets", "update", assetUUID, "--description", "x"},
+		"digital upload":   {"assets", "upload", assetUUID, packageFile(t, "PK")},
+		"digital download": {"assets", "download", assetUUID, "--dir", t.TempDir()},
+		"remove-file":      {"assets", "remove-file", assetUUID, "a.mp4"},
+		"replication-info": {"assets", "replication-info", assetUUID},
+		"copy":             {"assets", "copy", infoFile(t)},
 		"login":            {"login", "--access-key", "AK", "--secret-key-stdin"},
 	}
+}
+
+// infoFile writes a file that stands for a replication info.
+func infoFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "info.json")
+	require.NoError(t, os.WriteFile(path, []byte(sealed), 0o600))
+	return path
 }
 
 // TestEveryRefusalHasItsExitCode runs every client command against a service that refuses everything.
@@ -141,26 +166,43 @@ func TestOtherWaysNotToReachTheService(t *testing.T) {
 func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for args, says := range map[string]string{
-		"jbo":                                  `unknown command "jbo"; did you mean job?`,
-		"job shw":                              `unknown command "shw" for job; did you mean show?`,
-		"frobnicate":                           `unknown command "frobnicate"` + "\n",
-		"version 1":                            `version takes no arguments, got "1"`,
-		"import":                               "import needs FILE",
-		"import a.zip b.zip":                   `import takes FILE, got "b.zip" as well`,
-		"user role grant ada":                  "user role grant needs ROLE",
-		"job list --nope":                      "unknown flag: --nope",
-		"job list --limit x":                   `invalid argument "x" for "--limit"`,
-		"job list --limit 0":                   "--limit 0: must be at least 1",
-		"job list --limit 1 --all":             "cannot be used together",
-		"job list --state ended":               `--state "ended": must be queued or running or succeeded or failed or cancelled`,
-		"assets list --kind car":               `--kind "car": must be application or task`,
-		"import a.zip --type New":              `--type "New": must be AddNew or Merge`,
-		"version -o xml":                       `--output "xml": must be text or json`,
-		"job show 1234":                        "a job id is a UUID or 32 hex digits",
-		"job watch 1234":                       "a job id is a UUID or 32 hex digits",
-		"job cancel 1234":                      "a job id is a UUID or 32 hex digits",
-		"job list --profile a --credentials b": "cannot be used together",
-		"login --user a --access-key b":        "cannot be used together",
+		"jbo":                          `unknown command "jbo"; did you mean job?`,
+		"job shw":                      `unknown command "shw" for job; did you mean show?`,
+		"frobnicate":                   `unknown command "frobnicate"` + "\n",
+		"version 1":                    `version takes no arguments, got "1"`,
+		"import":                       "import needs FILE",
+		"import a.zip b.zip":           `import takes FILE, got "b.zip" as well`,
+		"user role grant ada":          "user role grant needs ROLE",
+		"job list --nope":              "unknown flag: --nope",
+		"job list --limit x":           `invalid argument "x" for "--limit"`,
+		"job list --limit 0":           "--limit 0: must be at least 1",
+		"job list --limit 1 --all":     "cannot be used together",
+		"job list --state ended":       `--state "ended": must be queued or running or succeeded or failed or cancelled`,
+		"assets list --kind car":       `--kind "car": must be application or task`,
+		"assets create Ava":            "--type is needed",
+		"assets create Ava --type CAR": `--type "CAR": must be HUMAN_MODEL or`,
+		"assets create Ava --type VIDEO --meta [1]": "--meta is no JSON object",
+		"assets update Ava":                         "nothing is to be changed",
+		"assets update Ava --tag a --no-tags":       "cannot be used together",
+		"assets upload Ava":                         "assets upload needs FILE",
+		"assets upload Ava /x --category SIDE":      `--category "SIDE": must be MAIN or`,
+		"assets list --tag x":                       "--tag is for digital assets: use it with --digital",
+		"assets list --state ACTIVED":               "--state is for digital assets",
+		"assets list --digital --kind task":         "cannot be used together",
+		"assets list --digital --state DONE":        `--state "DONE": must be CREATING or`,
+		"assets list --digital --type CAR":          `--type "CAR"`,
+		"assets list --digital --sort size":         `--sort "size": must be create_time or`,
+		"assets show --digital --version 0 A":       "versions are counted from 1",
+		"assets delete --force Shop":                "--force is for digital assets",
+		"assets delete --digital --wait Ava":        "cannot be used together",
+		"assets download Ava --out a --dir b":       "cannot be used together",
+		"import a.zip --type New":                   `--type "New": must be AddNew or Merge`,
+		"version -o xml":                            `--output "xml": must be text or json`,
+		"job show 1234":                             "a job id is a UUID or 32 hex digits",
+		"job watch 1234":                            "a job id is a UUID or 32 hex digits",
+		"job cancel 1234":                           "a job id is a UUID or 32 hex digits",
+		"job list --profile a --credentials b":      "cannot be used together",
+		"login --user a --access-key b":             "cannot be used together",
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()

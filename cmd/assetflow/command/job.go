@@ -9,13 +9,13 @@ import (
 	"assetflow/client"
 )
 
-var jobKinds = []string{client.KindImport, client.KindExport, client.KindDelete}
+var jobKinds = []string{client.KindImport, client.KindExport, client.KindDelete, client.KindCopy}
 
 func (a *app) jobCommand() *cobra.Command {
 	return group("job", "Show, watch, list and cancel jobs",
-		`A job is what the service does for you: an import, an export or a deletion. It is durable: it goes on when nobody
-watches, and after a restart of the service. Its id is a UUID; the 32 digits without dashes that other clients show are
-the same.`,
+		`A job is what the service does for you: an import, an export, a deletion or a copy. It is durable: it goes on when
+nobody watches, and after a restart of the service. Its id is a UUID; the 32 digits without dashes that other clients show
+are the same.`,
 		a.jobShowCommand(), a.jobWatchCommand(), a.jobListCommand(), a.jobCancelCommand())
 }
 

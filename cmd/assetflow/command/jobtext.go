@@ -79,6 +79,12 @@ func requestFields(j client.JobDetail) [][2]string {
 			return nil
 		}
 		return [][2]string{{"Applications", fewIDs(r.Applications)}, {"Tasks", fewIDs(r.Tasks)}}
+	case client.KindCopy:
+		var r client.CopyRequest
+		if json.Unmarshal(j.Request, &r) != nil {
+			return nil
+		}
+		return [][2]string{{"Asset", r.AssetID}, {"From region", r.SourceRegion}}
 	}
 	return nil
 }
@@ -117,6 +123,8 @@ func showOutcome(s *sheet, j client.JobDetail) {
 		showExported(s, j)
 	case client.KindDelete:
 		showDeleted(s, j.Result)
+	case client.KindCopy:
+		showCopied(s, j)
 	}
 }
 
@@ -167,6 +175,19 @@ func showDeleted(s *sheet, result json.RawMessage) {
 		rows = append(rows, []string{asset.Kind, asset.Name, asset.ID})
 	}
 	s.table(rows)
+}
+
+func showCopied(s *sheet, j client.JobDetail) {
+	var r client.CopyResult
+	if json.Unmarshal(j.Result, &r) != nil {
+		return
+	}
+	what := fmt.Sprintf("%s (%s): version %d, %s (%s)", j.Subject, r.AssetID, r.VersionNumber, count(r.Files, "file"), size(r.Bytes))
+	if r.Unchanged {
+		s.line("\nNothing to copy, it was equal already: %s.", what)
+		return
+	}
+	s.line("\nCopied and verified: %s.", what)
 }
 
 // importSummary says in a line what an import did.

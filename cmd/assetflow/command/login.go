@@ -33,7 +33,7 @@ is stored, which is valid until it is revoked. What is not given is taken from t
 again takes no more than the password.`,
 		Example: `  assetflow login --endpoint https://assetflow.example.com --user ada --project shop --instance "$INSTANCE"
   assetflow login --profile ci --endpoint https://assetflow.example.com --access-key AKID --secret-key-stdin < secret-key
-  assetflow login --credentials .assetflow/credentials.json
+  assetflow login --credentials .assetflow/credentials.json --profile dev
   assetflow login`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return l.run(cmd.Context()) },

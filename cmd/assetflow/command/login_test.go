@@ -137,6 +137,10 @@ func TestLoginFromACredentialsFile(t *testing.T) {
 	require.Equal(t, map[string]profile{"default": {
 		Endpoint: endpoint, ProjectID: "dev-project", InstanceID: "dev-instance", Domain: "acme", User: "ci", AccessKey: "AK", SecretKey: "DEVSK",
 	}}, a.stored(t))
+
+	r = a.exec(t.Context(), "login", "--credentials", path, "--profile", "dev")
+	require.Equal(t, ExitOK, r.code, r.stderr)
+	require.Equal(t, a.stored(t)["default"], a.stored(t)["dev"], "under any name")
 }
 
 func TestLoginIsToldWhatIsMissing(t *testing.T) {

@@ -33,7 +33,7 @@ func liveNamed(ctx context.Context, c *client.Client, name, kind string) (client
 	if kind != "" {
 		what = kind
 	}
-	return theOne(page.Assets, fmt.Sprintf("the instance has no %s of the name %q", what, name), name, "assets list")
+	return theOne(page.Assets, fmt.Sprintf("the instance has no %s of the name %q", what, name), name, "assets list`, and digital assets with `assetflow assets list --digital")
 }
 
 // liveAsset finds the asset that text is the id or the name of, with its kind.

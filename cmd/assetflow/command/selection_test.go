@@ -162,7 +162,7 @@ func TestExportsThatFail(t *testing.T) {
 	lists := func(body string) routes { return routes{"GET " + instancePath + "/assets": reply(200, body)} }
 	r = export(t, lists(`{"assets":[]}`), "--task", "None")
 	require.Equal(t, ExitNotFound, r.code)
-	require.Equal(t, "assetflow: the instance has no task of the name \"None\"\nSee what there is with `assetflow assets list`.\n", r.stderr)
+	require.Equal(t, "assetflow: the instance has no task of the name \"None\"\nSee what there is with `assetflow assets list`, and digital assets with `assetflow assets list --digital`.\n", r.stderr)
 	r = export(t, lists(`{"assets":[]}`), "--all")
 	require.Equal(t, ExitNotFound, r.code)
 	r = export(t, lists(`{"assets":[{"id":"a"}],"next_cursor":"n"}`), "--all")
