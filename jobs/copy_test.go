@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,29 +10,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 
 	"assetflow/activities"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	"assetflow/embedded/temporal"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
-	"assetflow/workflows"
 )
 
 func TestStartCopy(t *testing.T) {
 	t.Parallel()
-	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
-	server, err := temporal.Start(ctx, temporal.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	c, err := client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	ctx, c := t.Context(), newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
 	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet)
 
@@ -49,7 +38,7 @@ func TestStartCopy(t *testing.T) {
 		require.Equal(t, sub.JobID, job.ID)
 		require.Equal(t, catalog.JobRunning, job.State)
 	}
-	err = service.CheckFree(ctx, catalog.AssetCopy, sub.ProjectID, sub.UserID)
+	err := service.CheckFree(ctx, catalog.AssetCopy, sub.ProjectID, sub.UserID)
 	require.Equal(t, jobs.CodeRunning, fault.CodeOf(err))
 	row, err := scene.Catalog.Job(ctx, sub.JobID)
 	require.NoError(t, err)

@@ -279,14 +279,17 @@ func (r *region) announce(assetID, name, category, content string) metastudio.Fi
 	return created
 }
 
-// put uploads to a presigned URL as a client does, and gives the status.
+// put uploads to a presigned URL as a client does, and gives the status; 0 where the server hung up on the body instead.
 func (r *region) put(url, content, md5 string) int {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodPut, url, strings.NewReader(content))
 	require.NoError(r.t, err)
 	request.Header.Set("Content-MD5", md5)
 	answer, err := http.DefaultClient.Do(request)
-	require.NoError(r.t, err)
+	if err != nil {
+		r.t.Log(err)
+		return 0
+	}
 	defer answer.Body.Close()
 	return answer.StatusCode
 }
