@@ -20,14 +20,17 @@ const partsAhead = 4
 
 // copyFile fetches one file and stores it, unless a job that came to nothing has done so before.
 func (a *Copy) copyFile(ctx context.Context, job CopyJob, f numbered, t *transfer) error {
-	has, err := a.Storage.HasBlob(ctx, f.SHA256)
-	if err != nil {
-		return fmt.Errorf("look for blob %s: %w", f.SHA256, err)
-	}
-	if has {
-		t.forget(f.SHA256, 0)
-		t.present(f.at, f.Size)
-		return nil
+	if t.worthAsking(f.Size) {
+		has, err := a.Storage.HasBlob(ctx, f.SHA256)
+		if err != nil {
+			return fmt.Errorf("look for blob %s: %w", f.SHA256, err)
+		}
+		t.asked(has)
+		if has {
+			t.forget(f.SHA256, 0)
+			t.present(f.at, f.Size)
+			return nil
+		}
 	}
 	what := fmt.Sprintf("The file %q could not be copied", f.Name)
 	if f.Size <= storage.PartSize {
