@@ -141,12 +141,11 @@ func (t *transfer) note(digest string, u uploadState, counted int64) {
 	}
 }
 
-// forget drops an upload that has ended, and takes back bytes that were counted.
-func (t *transfer) forget(digest string, counted int64) {
+// forget drops an upload that has ended.
+func (t *transfer) forget(digest string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.state.Uploads, digest)
-	t.state.Done -= counted
 }
 
 // partLog follows the parts of one upload: which are stored, and what the hash was after each.
