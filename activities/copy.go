@@ -149,6 +149,9 @@ func (a *Copy) CommitCopy(ctx context.Context, job CopyJob, found CopyManifest) 
 // FailCopy shows the asset of a copy that came to nothing as FAILED. Where the commit was made after all it changes
 // nothing; doing it again changes nothing more.
 func (a *Copy) FailCopy(ctx context.Context, f CopyFailure) error {
+	beat := startHeartbeat(ctx)
+	defer beat.stop()
+
 	if err := a.Catalog.FailCopy(ctx, f.JobID, f.AssetID, f.Reason); err != nil {
 		return stepError(ctx, fmt.Errorf("show the copy as failed: %w", err))
 	}

@@ -20,14 +20,17 @@ const partsAhead = 4
 
 // copyFile fetches one file and stores it, unless a job that came to nothing has done so before.
 func (a *Copy) copyFile(ctx context.Context, job CopyJob, f numbered, t *transfer) error {
-	has, err := a.Storage.HasBlob(ctx, f.SHA256)
-	if err != nil {
-		return fmt.Errorf("look for blob %s: %w", f.SHA256, err)
-	}
-	if has {
-		t.forget(f.SHA256, 0)
-		t.present(f.at, f.Size)
-		return nil
+	if t.worthAsking(f.Size) {
+		has, err := a.Storage.HasBlob(ctx, f.SHA256)
+		if err != nil {
+			return fmt.Errorf("look for blob %s: %w", f.SHA256, err)
+		}
+		t.asked(has)
+		if has {
+			t.forget(f.SHA256)
+			t.present(f.at, f.Size)
+			return nil
+		}
 	}
 	what := fmt.Sprintf("The file %q could not be copied", f.Name)
 	if f.Size <= storage.PartSize {
@@ -85,13 +88,13 @@ func (a *Copy) copyLarge(ctx context.Context, job CopyJob, f numbered, t *transf
 	}
 	if code := fault.CodeOf(err); code == "storage.not_found" || code == "storage.changed" {
 		// The upload was aborted, or somebody who was taken for dead has written to it.
-		t.forget(f.SHA256, f.Size)
+		t.forget(f.SHA256)
 		return fmt.Errorf("%w: %v", errStartOver, err) //nolint:errorlint // as an error it would end the job
 	}
 	if err != nil {
 		return err
 	}
-	t.forget(f.SHA256, 0)
+	t.forget(f.SHA256)
 	// It could stay: the end of the job takes it.
 	return a.Storage.ForgetBlobUpload(ctx, job.ProjectID, job.JobID, upload)
 }
@@ -119,7 +122,7 @@ func (a *Copy) continueUpload(ctx context.Context, job CopyJob, f numbered, t *t
 			t.note(f.SHA256, noted, min(int64(noted.Parts)*storage.PartSize, f.Size))
 			return upload, log, nil
 		}
-		t.forget(f.SHA256, 0)
+		t.forget(f.SHA256)
 		if err := upload.Abort(ctx); err != nil {
 			return nil, nil, err
 		}

@@ -33,6 +33,7 @@ type transfer struct {
 	state   transferState
 	ended   map[int]struct{} // files from state.Next on that are stored
 	from    int              // what an earlier try had stored
+	absent  int              // how often in a row the content store was asked for a file in vain
 	outcome CopiedFiles
 }
 
@@ -102,6 +103,26 @@ func (t *transfer) copied() CopiedFiles {
 	return t.outcome
 }
 
+// askedInVain is after how many files that are not there the content store is not asked for further small ones. What an
+// earlier job or try has left stands at the front, because files are copied in their order.
+const askedInVain = 16
+
+// worthAsking tells whether to ask the content store for a file of the size before it is fetched: for a small one the
+// question costs a third of what it saves.
+func (t *transfer) worthAsking(size int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return size >= probeSize || t.absent < askedInVain
+}
+
+func (t *transfer) asked(has bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.absent++; has {
+		t.absent = 0
+	}
+}
+
 // upload gives the noted upload of a file, if there is one.
 func (t *transfer) upload(digest string) (uploadState, bool) {
 	t.mu.Lock()
@@ -120,12 +141,11 @@ func (t *transfer) note(digest string, u uploadState, counted int64) {
 	}
 }
 
-// forget drops an upload that has ended, and takes back bytes that were counted.
-func (t *transfer) forget(digest string, counted int64) {
+// forget drops an upload that has ended.
+func (t *transfer) forget(digest string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.state.Uploads, digest)
-	t.state.Done -= counted
 }
 
 // partLog follows the parts of one upload: which are stored, and what the hash was after each.

@@ -1,7 +1,7 @@
 // Command bench prints the figures of docs/benchmarks.md: how the service compares, in one run on one machine, with
 // the same work done bare. Ratios travel between machines; times do not.
 //
-//	go run ./bench            everything, about 15 minutes and 6 GB of room for temporary files
+//	go run ./bench            everything, about 20 minutes and 6 GB of room for temporary files
 //	go run ./bench -only small,upload
 //	go run ./bench -quick     a tenth of the sizes, to see that it works
 //	go run ./bench -only chaos
@@ -35,6 +35,9 @@ type sizes struct {
 	exports     int
 	held        []int // assets in the catalog of each stack
 	into        int   // imports into each
+	copyBytes   int64 // in one file
+	copies      int   // of it
+	copyFiles   int   // of 100 KiB, copied once
 	kills       int
 }
 
@@ -42,12 +45,12 @@ var (
 	full = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 60, 16: 320, 64: 640},
 		uploadBytes: 1 << 30, uploads: 5, largeBytes: 2 << 30, largeAssets: 100,
-		deletions: 30, exportBytes: 1 << 30, exports: 3, held: []int{1, 10_000, 1_000_000}, into: 40, kills: 200,
+		deletions: 30, exportBytes: 1 << 30, exports: 3, held: []int{1, 10_000, 1_000_000}, into: 40, copyBytes: 1 << 30, copies: 3, copyFiles: 10_000, kills: 200,
 	}
 	quick = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 10, 16: 64, 64: 128},
 		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100,
-		deletions: 5, exportBytes: 128 << 20, exports: 2, held: []int{1, 1000, 100_000}, into: 8, kills: 20,
+		deletions: 5, exportBytes: 128 << 20, exports: 2, held: []int{1, 1000, 100_000}, into: 8, copyBytes: 128 << 20, copies: 2, copyFiles: 1000, kills: 20,
 	}
 )
 
@@ -65,6 +68,7 @@ var figures = []figure{
 	{name: "delete", run: benchDelete},
 	{name: "export", run: benchExport},
 	{name: "catalog", run: benchCatalog},
+	{name: "copy", run: benchCopy},
 	{name: "chaos", run: benchChaos, alone: true},
 }
 
@@ -82,7 +86,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	small := flags.Bool("quick", false, "a tenth of the sizes")
-	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, delete, export, catalog, chaos")
+	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, delete, export, catalog, copy, chaos")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

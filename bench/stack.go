@@ -30,6 +30,8 @@ type stack struct {
 	dir     string
 	number  int    // of stacks that run beside each other; from 0
 	binary  string // what runs
+	region  string // its name; the program's own where empty
+	args    []string
 	process *exec.Cmd
 	devstack.Attachment
 	catalog  *catalog.Catalog
@@ -89,6 +91,10 @@ func (s *stack) run(ctx context.Context) error {
 	data := filepath.Join(s.dir, "data")
 	s.process = exec.CommandContext(ctx, s.binary, "--data-dir", data, "--http-addr", s.addr(httpPort),
 		"--temporal-addr", s.addr(temporalPort), "--ui-addr", s.addr(uiPort), "--s3-addr", s.addr(s3Port))
+	s.process.Args = append(s.process.Args, s.args...)
+	if s.region != "" {
+		s.process.Args = append(s.process.Args, "--region", s.region)
+	}
 	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
 	s.process.WaitDelay = 15 * time.Second
 	s.process.Env = append(os.Environ(), "ASSETFLOW_LOG_LEVEL=warn")
@@ -105,6 +111,9 @@ func (s *stack) run(ctx context.Context) error {
 	}
 	if s.Attachment, err = devstack.Attach(data); err != nil {
 		return err
+	}
+	if s.region != "" {
+		s.Storage.Region = s.region
 	}
 	keys, err := auth.ParseMasterKey(s.MasterKey)
 	if err != nil {

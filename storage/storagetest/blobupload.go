@@ -90,6 +90,39 @@ func testBlobUpload(t *testing.T, open func(*testing.T) *storage.Store) {
 		requireNothing(t, store)
 	})
 
+	// Whoever ends a job aborts the uploads that it has noted, and no others.
+	t.Run("noted", func(t *testing.T) {
+		t.Parallel()
+		store := open(t)
+		var uploads []*storage.BlobUpload
+		for _, job := range []string{"j1", "j1", "j1", "j2"} {
+			u, err := store.BeginBlobUpload(t.Context(), sum)
+			require.NoError(t, err)
+			require.NoError(t, store.NoteBlobUpload(t.Context(), "p", job, u))
+			uploads = append(uploads, u)
+		}
+		_, err := store.Stage(t.Context(), storage.StagedManifestKey("p", "j1"), bytes.NewReader(data[:10]), 0)
+		require.NoError(t, err)
+		require.NoError(t, store.ForgetBlobUpload(t.Context(), "p", "j1", uploads[2]))
+		require.NoError(t, uploads[1].Abort(t.Context()), "it has ended otherwise")
+		for range 2 {
+			require.NoError(t, store.ClearStaging(t.Context(), "p", "j1"))
+		}
+		for o, err := range store.ListStaged(t.Context(), "staging/p/j1/") {
+			require.NoError(t, err)
+			require.Fail(t, "left in staging", o.Key)
+		}
+		alive := map[string]bool{}
+		for u, err := range store.ListUnfinishedUploads(t.Context(), "blobs/") {
+			require.NoError(t, err)
+			alive[u.UploadID] = true
+		}
+		require.Equal(t, map[string]bool{uploads[2].ID(): true, uploads[3].ID(): true}, alive)
+		require.NoError(t, uploads[2].Abort(t.Context()))
+		require.NoError(t, store.ClearStaging(t.Context(), "p", "j2"))
+		requireNothing(t, store)
+	})
+
 	// A part that a late try has stored anew, with other bytes, is found out before the blob is visible.
 	t.Run("changed parts", func(t *testing.T) {
 		t.Parallel()
