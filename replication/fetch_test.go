@@ -202,7 +202,7 @@ func TestReadRangeRefuses(t *testing.T) {
 		spoil func(int64, http.ResponseWriter, *http.Request) bool
 	}{
 		"expired":             {"replication.url_expired", fault.Forbidden, status(403)},
-		"unauthorized":        {"replication.url_expired", fault.Forbidden, status(401)},
+		"not signed":          {"replication.url_expired", fault.Forbidden, status(401)},
 		"gone":                {"replication.source_gone", fault.NotFound, status(404)},
 		"changed":             {"replication.source_changed", fault.Conflict, status(412)},
 		"shorter than ever":   {"replication.source_changed", fault.Conflict, status(416)},

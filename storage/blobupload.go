@@ -127,7 +127,7 @@ func (u *BlobUpload) ListParts(ctx context.Context) iter.Seq2[BlobPart, error] {
 func (u *BlobUpload) Complete(ctx context.Context, parts []BlobPart) error {
 	done, size := &types.CompletedMultipartUpload{}, int64(0)
 	for i, p := range parts {
-		if p.Number != i+1 || p.ETag == "" {
+		if p.Number < 1 || p.Number > maxParts || p.Number != i+1 || p.ETag == "" {
 			return fmt.Errorf("complete blob %s: part %d stands at place %d", u.digest, p.Number, i+1)
 		}
 		part := types.CompletedPart{PartNumber: aws.Int32(int32(p.Number)), ETag: aws.String(p.ETag)}

@@ -196,6 +196,19 @@ func TestFlags(t *testing.T) {
 	require.Error(t, execute("--log-level", "loud"))
 	require.Error(t, execute("surplus"))
 
+	ring := filepath.Join(t.TempDir(), "ring.json")
+	require.NoError(t, os.WriteFile(ring, []byte("of the file"), 0o600))
+	t.Setenv(keyRingVariable, "of the environment")
+	t.Setenv(sourcesVariable, "https://a.example")
+	require.NoError(t, execute())
+	require.Equal(t, "of the environment", got.KeyRing)
+	require.Equal(t, []string{"https://a.example"}, got.Sources)
+	require.NoError(t, execute("--replication-key-ring-file", ring, "--replication-sources", "http://127.0.0.1:9000, https://b.example"))
+	require.Equal(t, "of the file", got.KeyRing, "the flag wins")
+	require.Equal(t, []string{"http://127.0.0.1:9000", "https://b.example"}, got.Sources)
+	require.ErrorIs(t, execute("--replication-key-ring-file", "/nowhere/ring"), os.ErrNotExist)
+	require.ErrorContains(t, execute("--replication-sources", "a.example"), "--replication-sources")
+
 	require.NoError(t, execute("--help"))
 	for _, f := range flags(&devstack.Options{}, nil) {
 		require.Contains(t, help.String(), "--"+f.name+" ")
