@@ -240,6 +240,11 @@ func plainStream(ctx context.Context, north, south *stack, blobs []blob) error {
 	return nil
 }
 
+// plainFileKey spreads the files over folders as the content store does, which costs a server that keeps them in folders.
+func plainFileKey(digest string) string {
+	return "plain-files/" + digest[:2] + "/" + digest[2:4] + "/" + digest
+}
+
 // plainOneByOne moves one file after the other, each with a GET and a PUT.
 func plainOneByOne(ctx context.Context, north, south *stack, blobs []blob) error {
 	from, to := north.s3(), south.s3()
@@ -254,7 +259,7 @@ func plainOneByOne(ctx context.Context, north, south *stack, blobs []blob) error
 			return err
 		}
 		if _, err := to.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: aws.String(south.Storage.Bucket), Key: aws.String("plain-files/" + b.digest), Body: bytes.NewReader(content),
+			Bucket: aws.String(south.Storage.Bucket), Key: aws.String(plainFileKey(b.digest)), Body: bytes.NewReader(content),
 		}); err != nil {
 			return err
 		}
