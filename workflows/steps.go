@@ -57,6 +57,9 @@ type subject struct {
 // endJob runs the last step of every job on a context of its own, because it must run although the job has been
 // cancelled or has failed. What it answers is how the job really ended.
 func endJob(ctx workflow.Context, ending activities.Ending, cause error, about subject) error {
+	if temporal.IsTimeoutError(cause) && ctx.Err() != nil {
+		cause = ctx.Err() // the step's worker died before it heard of the cancellation
+	}
 	ending.State, ending.Reasons = outcomeOf(cause, about)
 	dctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
