@@ -116,8 +116,35 @@ func TestAKilledWorkerLosesNothing(t *testing.T) {
 	}
 }
 
+// A job that is cancelled while its worker is dead ends as cancelled: the step has timed out by then.
+func TestAJobIsCancelledWhileItsWorkerIsDead(t *testing.T) {
+	c, project := newCaller(t)
+	pkg := packagetest.Spec{Name: "dead", Applications: 1, FilesPerAsset: 2, FileBytes: 9 << 20, Seed: 77}.Bytes()
+	id, err := c.Import(t.Context(), "dead.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
+	require.NoError(t, err)
+	killIn(t, c, kill{Step: "StoreFiles", Request: 3, When: "answered"}, id)
+	_, err = c.CancelJob(t.Context(), id)
+	require.NoError(t, err)
+	goOn(t, c, id)
+	job, err := c.ShowJob(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, client.JobCancelled, job.State, "%+v", job.Reasons)
+	requireOneEffect(t, c, 0)
+	for object, err := range stack.Storage().ListStaged(t.Context(), "staging/"+project+"/") {
+		require.NoError(t, err)
+		require.Fail(t, "left in staging", object.Key)
+	}
+}
+
 // killAndGoOn lets a worker kill itself in the job, and another one end it.
 func killAndGoOn(t *testing.T, c *client.Client, k kill, id string) client.Job {
+	t.Helper()
+	killIn(t, c, k, id)
+	return goOn(t, c, id)
+}
+
+// killIn lets a worker kill itself in the job.
+func killIn(t *testing.T, c *client.Client, k kill, id string) {
 	t.Helper()
 	killed := startWorker(t, k)
 	require.Error(t, killed.Wait(), "the worker did not come to the point where it kills itself")
@@ -127,9 +154,13 @@ func killAndGoOn(t *testing.T, c *client.Client, k kill, id string) client.Job {
 	job, err := c.Job(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, client.Running, job.Status)
+}
 
+// goOn lets another worker end the job.
+func goOn(t *testing.T, c *client.Client, id string) client.Job {
+	t.Helper()
 	healthy := startWorker(t, kill{})
-	job, err = c.WaitJob(t.Context(), id, nil)
+	job, err := c.WaitJob(t.Context(), id, nil)
 	require.NoError(t, err)
 	require.NoError(t, healthy.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, healthy.Wait())
