@@ -112,3 +112,19 @@ func Check(ctx context.Context, name string) ([]Template, error) {
 	}
 	return b.Templates(), nil
 }
+
+// PackBundle writes a bundle of the templates that Pack makes of folders, with the errors of Pack.
+func PackBundle(ctx context.Context, dirs []string, w io.Writer) error {
+	files := make([]BundleFile, len(dirs))
+	for i, dir := range dirs {
+		m, err := ReadFolder(dir)
+		if err != nil {
+			return err
+		}
+		files[i] = BundleFile{Name: m.FileName(), Write: func(w io.Writer) error {
+			_, err := Pack(ctx, dir, w)
+			return err
+		}}
+	}
+	return WriteBundle(ctx, w, files)
+}

@@ -148,21 +148,22 @@ func TestHostileManifestsCostLittle(t *testing.T) {
 		return strings.TrimSuffix(strings.Repeat(unit+",", min(room/(len(unit)+1), 95_000)), ",")
 	}
 	var keys strings.Builder
-	for i := 0; keys.Len() < room-20; i++ {
+	for i := 0; keys.Len() < room-20 && i < 90_000; i++ {
 		fmt.Fprintf(&keys, `,"%d":0`, i)
 	}
 	head := strings.TrimSuffix(minimal, "}")
 	for name, manifest := range map[string]string{
-		"unknown keys":     head + keys.String() + "}",
-		"empty properties": head + `,"properties":[` + fill("{}") + "]}",
-		"wrong properties": head + `,"properties":[` + fill(`{"keyName":"?","type":"?","mode":"?","x":1}`) + "]}",
-		"equal properties": head + `,"properties":[` + strings.TrimSuffix(strings.Repeat(`{"keyName":"p","type":"date"},`, 1000), ",") + "]}",
-		"inputs":           head + `,"steps":[{"keyName":"s","plugin":{},"inputs":{` + keys.String()[1:] + "}}]}",
-		"tags":             head + `,"tags":[` + fill(`""`) + "]}",
-		"one text of tags": head + `,"tags":"` + strings.Repeat(",", room) + `"}`,
-		"references":       head + `,"steps":[{"keyName":"s","plugin":{"vendorID":"v","keyName":"k","version":"01.00.00"},"inputs":{"a":"` + strings.Repeat("${}", 340) + `"}}]}`,
-		"a long name":      head + `,"displayName":"` + strings.Repeat("x", room) + `"}`,
-		"a long number":    head + `,"instanceID":` + strings.Repeat("1", room) + "}",
+		"unknown keys":      head + keys.String() + "}",
+		"empty properties":  head + `,"properties":[` + fill("{}") + "]}",
+		"wrong properties":  head + `,"properties":[` + strings.TrimSuffix(strings.Repeat(`{"keyName":"?","type":"?","mode":"?","x":1},`, 19_000), ",") + "]}",
+		"equal properties":  head + `,"properties":[` + strings.TrimSuffix(strings.Repeat(`{"keyName":"p","type":"date"},`, 1000), ",") + "]}",
+		"inputs":            head + `,"steps":[{"keyName":"s","plugin":{},"inputs":{` + keys.String()[1:] + "}}]}",
+		"tags":              head + `,"tags":[` + fill(`""`) + "]}",
+		"one text of tags":  head + `,"tags":"` + strings.Repeat(",", room) + `"}`,
+		"references":        head + `,"steps":[{"keyName":"s","plugin":{"vendorID":"v","keyName":"k","version":"01.00.00"},"inputs":{"a":"` + strings.Repeat("${}", 340) + `"}}]}`,
+		"steps after steps": head + `,"steps":[` + strings.TrimSuffix(strings.Repeat(`{"keyName":"s","plugin":{"vendorID":"v","keyName":"k","version":"01.00.00"},"after":[`+strings.TrimSuffix(strings.Repeat(`"s",`, 80), ",")+`]},`, 1000), ",") + "]}",
+		"a long name":       head + `,"displayName":"` + strings.Repeat("x", room) + `"}`,
+		"a long number":     head + `,"instanceID":` + strings.Repeat("1", room) + "}",
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -41,8 +41,9 @@ func (b *Bundle) Templates() []Template { return b.templates }
 // uploaded file is called; folders in it are ignored. The zero value of a limit stands for its default. What is wrong
 // with the content ends in an *assetpackage.ProblemsError; every other error is a failure to read the source.
 //
-// progress may be nil. It is called after every MiB that is read, with the work done so far, which never falls, and
-// with an estimate of the whole of it; at the end of a successful Open with both equal.
+// progress may be nil. It is called after every MiB that is read and after every template of a bundle, with the work
+// done so far, which never falls, and with an estimate of the whole of it; at the end of a successful Open with both
+// equal.
 //
 // The memory that Open needs depends on the limits and never on the size of the upload. The source must stay open as
 // long as the templates are read.
@@ -169,6 +170,7 @@ func (o *opener) bundle(archive *assetpackage.Archive) ([]Template, error) {
 		seen[strings.ToLower(file)] = file
 		before := o.ps.total
 		t, err := o.nested(archive, i, file)
+		o.meter.tell()
 		if err != nil {
 			if err := o.ps.take(file, err); err != nil {
 				return nil, err
@@ -264,14 +266,19 @@ type meter struct {
 
 func (m *meter) add(n int64) {
 	m.done = min(m.done+n, m.total)
-	if m.untold += n; m.untold >= mib && m.report != nil {
-		m.untold = 0
+	if m.untold += n; m.untold >= mib {
+		m.tell()
+	}
+}
+
+func (m *meter) tell() {
+	m.untold = 0
+	if m.report != nil {
 		m.report(m.done, m.total)
 	}
 }
 
 func (m *meter) finish() {
-	if m.report != nil {
-		m.report(m.total, m.total)
-	}
+	m.done = m.total
+	m.tell()
 }

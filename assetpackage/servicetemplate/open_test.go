@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"image"
-	"image/color"
 	"image/png"
 	"io"
 	"strings"
@@ -26,7 +25,7 @@ const minimal = `{"keyName":"GenericApplication","vendorID":"SP","version":"01.2
 // icon is a PNG image.
 func icon(side int) []byte {
 	img := image.NewGray(image.Rect(0, 0, side, side))
-	img.Set(side/2, side/2, color.White)
+	img.Pix[len(img.Pix)/2] = 255
 	var b bytes.Buffer
 	if err := png.Encode(&b, img); err != nil {
 		panic(err)
