@@ -43,8 +43,11 @@ record: ## record the workflow histories again (read the diff before you commit 
 fuzz: ## fuzz what parses foreign bytes, a minute each
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime 60s ./assetpackage
 	go test -run '^$$' -fuzz FuzzManifest -fuzztime 60s ./assetpackage
+	go test -run '^$$' -fuzz FuzzOpen -fuzztime 60s ./assetpackage/servicetemplate
+	go test -run '^$$' -fuzz FuzzTemplateJSON -fuzztime 60s ./assetpackage/servicetemplate
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./auth/signature
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 60s ./auth/signature
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./hql
 
 .PHONY: bench
 bench: ## print the figures of docs/benchmarks.md (about 15 minutes)

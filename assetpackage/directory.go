@@ -116,7 +116,7 @@ func findEnd(src Source, tail []byte) (int, error) {
 	case err != nil:
 		return 0, err
 	case kind != "":
-		return 0, refuse(CodeNotAZip, "The file is not a zip archive: it %s. Upload the package as a .zip file.", kind)
+		return 0, refuse(CodeNotAZip, "The file is not a zip archive: it %s. Upload the zip archive itself.", kind)
 	case last < 0:
 		return 0, refuse(CodeTruncated, "The archive is cut off: the directory at its end is missing. Upload it again, completely.")
 	}

@@ -44,7 +44,7 @@ func scanJSON(data []byte, limits Limits, report func(path []any, message string
 		return s, fmt.Sprintf("its objects and arrays are nested %d levels deep; at most %d are allowed", depth, limits.MaxManifestDepth)
 	}
 	if values > limits.MaxManifestValues {
-		return s, fmt.Sprintf("it holds about %d values; at most %d are allowed. Move bulk data from the definitions into files", values, limits.MaxManifestValues)
+		return s, fmt.Sprintf("it holds about %d values; at most %d are allowed", values, limits.MaxManifestValues)
 	}
 	if !json.Valid(data) {
 		err := json.Unmarshal(data, new(json.RawMessage)) // says where

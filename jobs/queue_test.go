@@ -2,18 +2,14 @@ package jobs_test
 
 import (
 	"encoding/json"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	"assetflow/embedded/temporal"
 	"assetflow/jobs"
 	"assetflow/workflows"
 )
@@ -22,13 +18,7 @@ import (
 // or the sweep, has it started.
 func TestALostQueueIsWoken(t *testing.T) {
 	t.Parallel()
-	quiet := slog.New(slog.DiscardHandler)
-	server, err := temporal.Start(t.Context(), temporal.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	c, err := client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	c := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
 	service := jobs.NewService(c, scene.Catalog, nil, quiet)
 

@@ -21,17 +21,25 @@ import (
 	"assetflow/workflows"
 )
 
-// A process may die between the two steps of discarding a refused job. A row without its package would then be carried
-// through by the next request of the same key, and fail; a package without its row is only swept.
-func TestARefusedJobLosesItsRowBeforeItsPackage(t *testing.T) {
-	t.Parallel()
-	quiet := slog.New(slog.DiscardHandler)
+var quiet = slog.New(slog.DiscardHandler)
+
+// newTemporal starts a Temporal server of the test's own, to which no worker is connected.
+func newTemporal(t *testing.T) client.Client {
+	t.Helper()
 	server, err := temporal.Start(t.Context(), temporal.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	c, err := client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
+	return c
+}
+
+// A process may die between the two steps of discarding a refused job. A row without its package would then be carried
+// through by the next request of the same key, and fail; a package without its row is only swept.
+func TestARefusedJobLosesItsRowBeforeItsPackage(t *testing.T) {
+	t.Parallel()
+	c := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
 
 	refused := jobs.NewID()

@@ -27,6 +27,7 @@ type op struct {
 	user, number int
 	kind         catalog.JobKind
 	key          string
+	onConflict   string // client.Queue or empty
 	jobID        string // canonical; empty until it was accepted
 
 	// of an import
@@ -114,6 +115,9 @@ func (u *user) work(ctx context.Context, stop <-chan struct{}) error {
 func (u *user) next(ctx context.Context, number int) (*op, error) {
 	o := &op{user: u.number, number: number, kind: catalog.AssetImport, key: rand.Text()}
 	choice, impatient := u.random.IntN(10), u.random.IntN(4) == 0
+	if u.random.IntN(2) == 0 {
+		o.onConflict = client.Queue
+	}
 	if choice < 5 && impatient && len(u.pending) > 0 && u.pending[len(u.pending)-1].kind == catalog.AssetImport {
 		return o, u.makeImport(ctx, o)
 	}
@@ -273,11 +277,11 @@ func (u *user) try(ctx context.Context, o *op) (id string, err error) {
 	switch o.kind {
 	case catalog.AssetImport:
 		id, err = u.caller.Import(limited, o.String()+".zip", bytes.NewReader(o.bytes), int64(len(o.bytes)),
-			client.ImportOptions{Type: o.mode, Prefix: o.prefix, IdempotencyKey: o.key})
+			client.ImportOptions{Type: o.mode, Prefix: o.prefix, IdempotencyKey: o.key, OnConflict: o.onConflict})
 	case catalog.AssetDelete:
-		id, err = u.caller.StartDeletion(limited, o.selection(), client.StartOptions{IdempotencyKey: o.key})
+		id, err = u.caller.StartDeletion(limited, o.selection(), client.StartOptions{IdempotencyKey: o.key, OnConflict: o.onConflict})
 	case catalog.AssetExport:
-		id, err = u.caller.StartExport(limited, o.selection(), client.StartOptions{IdempotencyKey: o.key})
+		id, err = u.caller.StartExport(limited, o.selection(), client.StartOptions{IdempotencyKey: o.key, OnConflict: o.onConflict})
 	}
 	e := event{What: "accepted", User: u.number, Op: o.String(), Job: id}
 	if err != nil {

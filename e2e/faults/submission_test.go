@@ -19,6 +19,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/client"
 	"assetflow/devstack"
+	"assetflow/workflows"
 )
 
 // death is a moment in a submission with an idempotency key at which the API is killed.
@@ -32,6 +33,7 @@ type death struct {
 	claimed bool // the key is claimed by then
 	row     bool // and the job's row is there
 	ended   bool // the job ends before the request is made again
+	queue   bool // the submission may wait: it is the queue's workflow that is started
 }
 
 func stagesPackage(r *http.Request) bool {
@@ -39,7 +41,7 @@ func stagesPackage(r *http.Request) bool {
 }
 
 func startsWorkflow(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, "/StartWorkflowExecution")
+	return strings.HasSuffix(r.URL.Path, "/StartWorkflowExecution") || strings.HasSuffix(r.URL.Path, "/SignalWithStartWorkflowExecution")
 }
 
 var deaths = []death{
@@ -48,6 +50,8 @@ var deaths = []death{
 	{name: "row and no workflow", temporal: startsWorkflow, when: "sent", claimed: true, row: true},
 	{name: "workflow and no answer", temporal: startsWorkflow, when: "answered", claimed: true, row: true},
 	{name: "job ended and no answer", temporal: startsWorkflow, when: "answered", claimed: true, row: true, ended: true},
+	{name: "queued and not woken", temporal: startsWorkflow, when: "sent", claimed: true, row: true, queue: true},
+	{name: "queued and no answer", temporal: startsWorkflow, when: "answered", claimed: true, row: true, queue: true},
 }
 
 // One after the other, as all tests here: there is one write lock on the catalog, which one of the cases holds.
@@ -62,14 +66,22 @@ func TestAKilledAPIStartsAKeyedJobOnce(t *testing.T) {
 			api := newAPI(t)
 			pkg := packagetest.Spec{Name: "keyed", Applications: 2, Tasks: 1, FilesPerAsset: 1, FileBytes: 1 << 10, Seed: uint64(i)}.Bytes()
 			cfg.Endpoint = api.endpoint
-			submit := func() (answer, error) { return submitKeyed(t, cfg, pkg) }
+			options := client.ImportOptions{IdempotencyKey: key}
+			if d.queue {
+				options.OnConflict = client.Queue
+			}
+			submit := func() (answer, error) { return submitKeyed(t, cfg, pkg, options) }
 
 			dieIn(t, api, d, me.UserID, submit)
 			known, err := c.ListJobs(t.Context(), client.JobFilter{})
 			require.NoError(t, err)
 			if d.row {
 				require.Len(t, known.Jobs, 1)
-				_, err := stack.Temporal().DescribeWorkflowExecution(t.Context(), known.Jobs[0].WorkflowID, "")
+				workflowID := known.Jobs[0].WorkflowID
+				if d.queue {
+					workflowID = workflows.QueueWorkflowID(workflowID)
+				}
+				_, err := stack.Temporal().DescribeWorkflowExecution(t.Context(), workflowID, "")
 				require.Equal(t, d.when == "answered", err == nil, "%v", err)
 			} else {
 				require.Empty(t, known.Jobs)
@@ -123,7 +135,7 @@ type answer struct {
 }
 
 // submitKeyed submits a package as anybody would, and keeps the answer as it came.
-func submitKeyed(t *testing.T, cfg client.Config, pkg []byte) (answer, error) {
+func submitKeyed(t *testing.T, cfg client.Config, pkg []byte, options client.ImportOptions) (answer, error) {
 	t.Helper()
 	var a answer
 	transport := &http.Transport{ExpectContinueTimeout: 3 * time.Second}
@@ -145,7 +157,7 @@ func submitKeyed(t *testing.T, cfg client.Config, pkg []byte) (answer, error) {
 		return resp, nil
 	})
 	var err error
-	a.jobID, err = client.New(cfg).Import(t.Context(), "keyed.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{IdempotencyKey: key})
+	a.jobID, err = client.New(cfg).Import(t.Context(), "keyed.zip", bytes.NewReader(pkg), int64(len(pkg)), options)
 	return a, err
 }
 
