@@ -28,7 +28,7 @@ func DeleteAssets(ctx workflow.Context, job activities.SelectionJob) (catalog.De
 	var result catalog.DeletionResult
 	commit := workflow.WithActivityOptions(ctx, stepOptions(fmt.Sprintf("Delete %s", job.Subject())))
 	cause := workflow.ExecuteActivity(commit, steps.CommitDeletion, job).Get(commit, &result)
-	if err := endJob(ctx, activities.Ending{JobID: job.JobID}, cause, job.Subject()); err != nil {
+	if err := endJob(ctx, activities.Ending{JobID: job.JobID}, cause, subject{catalog.KindApplication, job.Subject()}); err != nil {
 		return catalog.DeletionResult{}, err
 	}
 	workflow.SetCurrentDetails(ctx, describeSelection(job, fmt.Sprintf("Deleted: %d assets are in the trash", result.Deleted)))

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"assetflow/activities"
+	"assetflow/catalog"
 )
 
 // ExportSteps are the steps of ExportAssets in their order.
@@ -29,7 +30,7 @@ func ExportAssets(ctx workflow.Context, job activities.SelectionJob) (activities
 		workflow.SetCurrentDetails(ctx, describeSelection(job, "Cleaning up after: "+cause.Error()))
 	}
 	ending := activities.Ending{JobID: job.JobID, ArchiveKey: job.ArchiveKey}
-	if err := endJob(ctx, ending, cause, job.Subject()); err != nil {
+	if err := endJob(ctx, ending, cause, subject{catalog.KindApplication, job.Subject()}); err != nil {
 		return activities.Archived{}, err
 	}
 	return archived, nil

@@ -31,7 +31,7 @@ func ImportAssets(ctx workflow.Context, job activities.ImportJob) (catalog.Impor
 	if cause != nil {
 		workflow.SetCurrentDetails(ctx, describeImport(job, "Cleaning up after: "+cause.Error(), nil))
 	}
-	if err := endJob(ctx, activities.Ending{JobID: job.JobID, StagedKey: job.Staged.Key}, cause, job.FileName); err != nil {
+	if err := endJob(ctx, activities.Ending{JobID: job.JobID, StagedKey: job.Staged.Key}, cause, subject{catalog.KindApplication, job.FileName}); err != nil {
 		return catalog.ImportResult{}, err
 	}
 	return result, nil

@@ -48,31 +48,19 @@ func stepOptions(summary string) workflow.ActivityOptions {
 	}
 }
 
+// subject names what a job is about, in its reasons.
+type subject struct {
+	kind catalog.AssetKind
+	name string
+}
+
 // endJob runs the last step of every job on a context of its own, because it must run although the job has been
 // cancelled or has failed. What it answers is how the job really ended.
-func endJob(ctx workflow.Context, ending activities.Ending, cause error, subject string) error {
-	ending.State = catalog.JobSucceeded
-	switch {
-	case cause == nil:
-	case temporal.IsCanceledError(cause):
-		ending.State = catalog.JobCancelled
-		ending.Reasons = []catalog.Reason{{
-			ResourceType: string(catalog.KindApplication), ResourceName: subject,
-			Code: "cancelled", Message: "The job was cancelled before it had changed anything.",
-		}}
-	default:
-		ending.State = catalog.JobFailed
-		ending.Reasons = reasonsOf(cause, subject)
-	}
-
+func endJob(ctx workflow.Context, ending activities.Ending, cause error, about subject) error {
+	ending.State, ending.Reasons = outcomeOf(cause, about)
 	dctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	dctx = workflow.WithActivityOptions(dctx, workflow.ActivityOptions{
-		ScheduleToCloseTimeout: endDeadline,
-		HeartbeatTimeout:       heartbeatTimeout,
-		RetryPolicy:            &stepRetries,
-		Summary:                "Clean up and end the job",
-	})
+	dctx = workflow.WithActivityOptions(dctx, endOptions("Clean up and end the job"))
 	var end *activities.End
 	var ended activities.Ended
 	if err := workflow.ExecuteActivity(dctx, end.EndJob, ending).Get(dctx, &ended); err != nil {
@@ -84,8 +72,33 @@ func endJob(ctx workflow.Context, ending activities.Ending, cause error, subject
 	return cause
 }
 
+// endOptions are the options of a step of the clean-up.
+func endOptions(summary string) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		ScheduleToCloseTimeout: endDeadline,
+		HeartbeatTimeout:       heartbeatTimeout,
+		RetryPolicy:            &stepRetries,
+		Summary:                summary,
+	}
+}
+
+// outcomeOf says how a job ends whose steps ended with cause.
+func outcomeOf(cause error, about subject) (catalog.JobState, []catalog.Reason) {
+	switch {
+	case cause == nil:
+		return catalog.JobSucceeded, nil
+	case temporal.IsCanceledError(cause):
+		return catalog.JobCancelled, []catalog.Reason{{
+			ResourceType: string(about.kind), ResourceName: about.name,
+			Code: "cancelled", Message: "The job was cancelled before it had changed anything.",
+		}}
+	default:
+		return catalog.JobFailed, reasonsOf(cause, about)
+	}
+}
+
 // reasonsOf gives the reasons a person needs for a failure: those the step itself named, or one for the job.
-func reasonsOf(cause error, subject string) []catalog.Reason {
+func reasonsOf(cause error, about subject) []catalog.Reason {
 	var app *temporal.ApplicationError
 	if errors.As(cause, &app) && app.Type() == activities.PackageRejected {
 		var reasons []catalog.Reason
@@ -94,7 +107,7 @@ func reasonsOf(cause error, subject string) []catalog.Reason {
 		}
 	}
 	reason := catalog.Reason{
-		ResourceType: string(catalog.KindApplication), ResourceName: subject, Code: "internal",
+		ResourceType: string(about.kind), ResourceName: about.name, Code: "internal",
 		Message: "The job could not be completed because of an internal error; nothing was changed. Submit it again, and tell the operator the job's id if it fails again.",
 	}
 	switch {
