@@ -351,7 +351,7 @@ func TestServiceTemplatesAreChecked(t *testing.T) {
 		"comma in a tag":    func(tmpl *catalog.ImportedTemplate) { tmpl.Tags = []string{"a,b"} },
 		"empty tag":         func(tmpl *catalog.ImportedTemplate) { tmpl.Tags = []string{""} },
 		"long tag":          func(tmpl *catalog.ImportedTemplate) { tmpl.Tags = []string{strings.Repeat("ä", 129)} },
-		"many tags":         func(tmpl *catalog.ImportedTemplate) { tmpl.Tags = strings.Fields(strings.Repeat("t ", 51)) },
+		"many tags":         func(tmpl *catalog.ImportedTemplate) { tmpl.Tags = strings.Fields(strings.Repeat("t ", 65)) },
 		"comma in a list":   func(tmpl *catalog.ImportedTemplate) { tmpl.UsedTemplates = []string{"a,b"} },
 		"no text":           func(tmpl *catalog.ImportedTemplate) { tmpl.Description = "a\x00" },
 		"no text in a list": func(tmpl *catalog.ImportedTemplate) { tmpl.UsedServices = []string{"\xff"} },

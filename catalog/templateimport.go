@@ -213,6 +213,9 @@ func replaceTemplate(ctx context.Context, tx bun.Tx, row *templateRow, fresh boo
 	return writeTemplateTags(ctx, tx, row.AssetID, tags)
 }
 
+// maxTemplateTags is how many tags a template has at most.
+const maxTemplateTags = 64
+
 var templateVersion = regexp.MustCompile(`^\d\d\.\d\d\.\d\d$`)
 
 func badTemplate(format string, args ...any) error {
@@ -243,8 +246,8 @@ func checkTemplate(t ImportedTemplate) error {
 		return badTemplate("the version of a service template is aa.bb.cc")
 	case t.ReleaseState != ReleaseDebug && t.ReleaseState != ReleaseFinal:
 		return badTemplate("a service template is %s or %s", ReleaseDebug, ReleaseFinal)
-	case len(t.Tags) > MaxTags:
-		return badTemplate("a service template has at most %d tags", MaxTags)
+	case len(t.Tags) > maxTemplateTags:
+		return badTemplate("a service template has at most %d tags", maxTemplateTags)
 	}
 	for _, item := range slices.Concat(t.Tags, t.UsedServices, t.UsedTemplates) {
 		if item == "" || strings.Contains(item, ",") {

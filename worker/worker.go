@@ -107,6 +107,7 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(&activities.Export{
 		Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger, Keep: opts.KeepArchives,
 	})
+	w.RegisterActivity(&activities.Templates{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger})
 	end := &activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger}
 	queue := &activities.Queue{Catalog: opts.Catalog}
 	sweep := &activities.Sweep{
@@ -126,6 +127,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.ImportAssets)
 	r.RegisterWorkflow(workflows.DeleteAssets)
 	r.RegisterWorkflow(workflows.ExportAssets)
+	r.RegisterWorkflow(workflows.ImportServiceTemplates)
 	r.RegisterWorkflow(workflows.ServeQueue)
 	r.RegisterWorkflow(workflows.SweepAll)
 }
