@@ -48,20 +48,33 @@ type hssoClaims struct {
 	SignedIn *jwt.NumericDate `json:"auth_time"` // when the session began
 }
 
-// AuthenticateAutomation finds out who sends r, by Authorization: Basic or HSSO, or else as Authenticate does, and gives
-// an HSSO token to go on with: a fresh one at each call, of the same user and no wider project. The user of Basic is
-// "domain/name", or the name alone where no other domain has a user of that name; a name with a colon cannot be sent.
+// Session is a caller who has signed in. IssueHSSO gives them a token to go on with.
+type Session struct {
+	user      catalog.User
+	projectID string    // that the session is confined to; empty: none
+	began     time.Time // when the caller signed in with something other than an HSSO token
+}
+
+// String keeps the user's password hash out of what is printed.
+func (s Session) String() string { return "[session of " + s.user.ID + "]" }
+
+// GoString keeps the user's password hash out of what is printed with %#v.
+func (s Session) GoString() string { return s.String() }
+
+// AuthenticateAutomation finds out who sends r, by Authorization: Basic or HSSO, or else as Authenticate does. The user of
+// Basic is "domain/name", or the name alone where no other domain has a user of that name; a name with a colon cannot be
+// sent.
 //
 // Errors, all Unauthenticated: "auth.wrong_password" as with IssueToken; "auth.token_invalid", "auth.token_expired";
 // "auth.basic_malformed", "auth.missing"; and those of Authenticate. Unavailable "auth.busy" as with IssueToken.
-func (s *Service) AuthenticateAutomation(ctx context.Context, r *http.Request) (Principal, HSSOToken, error) {
+func (s *Service) AuthenticateAutomation(ctx context.Context, r *http.Request) (Principal, Session, error) {
 	authorizations := r.Header.Values("Authorization")
 	for _, a := range authorizations {
 		scheme, value, _ := strings.Cut(strings.TrimSpace(a), " ")
 		basic, hsso := strings.EqualFold(scheme, schemeBasic), strings.EqualFold(scheme, schemeHSSO)
 		switch {
 		case (basic || hsso) && len(authorizations) > 1:
-			return Principal{}, HSSOToken{}, basicMalformed("header Authorization was sent more than once")
+			return Principal{}, Session{}, basicMalformed("header Authorization was sent more than once")
 		case basic:
 			return s.authenticateBasic(ctx, r)
 		case hsso:
@@ -70,31 +83,29 @@ func (s *Service) AuthenticateAutomation(ctx context.Context, r *http.Request) (
 	}
 	p, c, user, err := s.authenticate(ctx, r)
 	if err != nil {
-		return Principal{}, HSSOToken{}, err
+		return Principal{}, Session{}, err
 	}
 	began := s.now()
 	if c.IssuedAt != nil { // a token does not begin its user's session anew
 		began = c.IssuedAt.Time
 	}
-	token, err := s.signHSSO(user, p.ProjectID, began)
-	return p, token, err
+	return p, Session{user, p.ProjectID, began}, nil
 }
 
 func basicMalformed(why string) error {
 	return fault.New(fault.Unauthenticated, "auth.basic_malformed", "The Authorization header is malformed.").Wrap(errors.New(why))
 }
 
-func (s *Service) authenticateBasic(ctx context.Context, r *http.Request) (Principal, HSSOToken, error) {
+func (s *Service) authenticateBasic(ctx context.Context, r *http.Request) (Principal, Session, error) {
 	name, password, ok := r.BasicAuth()
 	if !ok {
-		return Principal{}, HSSOToken{}, basicMalformed("it is not base64 of a name, a colon and a password")
+		return Principal{}, Session{}, basicMalformed("it is not base64 of a name, a colon and a password")
 	}
 	user, err := s.checkPassword(ctx, func(ctx context.Context) (catalog.User, error) { return s.findNamed(ctx, name) }, password)
 	if err != nil {
-		return Principal{}, HSSOToken{}, err
+		return Principal{}, Session{}, err
 	}
-	token, err := s.signHSSO(user, "", s.now())
-	return principalOf(user, "", MethodBasic), token, err
+	return principalOf(user, "", MethodBasic), Session{user, "", s.now()}, nil
 }
 
 // findNamed finds the one user that a name sent with Basic can mean. NotFound where there is none, or more than one.
@@ -118,26 +129,26 @@ func (s *Service) findNamed(ctx context.Context, name string) (catalog.User, err
 	return found[0], nil
 }
 
-func (s *Service) authenticateHSSO(ctx context.Context, value string) (Principal, HSSOToken, error) {
+func (s *Service) authenticateHSSO(ctx context.Context, value string) (Principal, Session, error) {
 	var c hssoClaims
 	if err := readClaims(s.hssoParser, s.keys.hsso, value, &c, &c.claims); err != nil {
-		return Principal{}, HSSOToken{}, err
+		return Principal{}, Session{}, err
 	}
 	if c.SignedIn == nil {
-		return Principal{}, HSSOToken{}, tokenInvalid(errors.New("the token does not say when its session began"))
+		return Principal{}, Session{}, tokenInvalid(errors.New("the token does not say when its session began"))
 	}
 	user, err := s.userOf(ctx, c.claims)
 	if err != nil {
-		return Principal{}, HSSOToken{}, err
+		return Principal{}, Session{}, err
 	}
-	token, err := s.signHSSO(user, c.ProjectID, c.SignedIn.Time)
-	return principalOf(user, c.ProjectID, MethodHSSO), token, err
+	return principalOf(user, c.ProjectID, MethodHSSO), Session{user, c.ProjectID, c.SignedIn.Time}, nil
 }
 
-// signHSSO makes a token of a session that began at the given time. Towards the session's end it is shorter.
-func (s *Service) signHSSO(user catalog.User, projectID string, began time.Time) (HSSOToken, error) {
+// IssueHSSO makes a fresh token of the same user and no wider project. It lives for HSSOLifetime, but not longer than the
+// session.
+func (s *Service) IssueHSSO(session Session) (HSSOToken, error) {
 	issued := s.now().UTC().Truncate(time.Second)
-	began = began.UTC().Truncate(time.Second)
+	began := session.began.UTC().Truncate(time.Second)
 	expires := issued.Add(HSSOLifetime)
 	if end := began.Add(SessionLifetime); end.Before(expires) {
 		expires = end
@@ -148,11 +159,11 @@ func (s *Service) signHSSO(user catalog.User, projectID string, began time.Time)
 				ID:        rand.Text(), // so that two of one second differ
 				Issuer:    tokenIssuer,
 				Audience:  jwt.ClaimStrings{hssoAudience},
-				Subject:   user.ID,
+				Subject:   session.user.ID,
 				IssuedAt:  jwt.NewNumericDate(issued),
 				ExpiresAt: jwt.NewNumericDate(expires),
 			},
-			ProjectID: projectID, Generation: user.TokenGeneration,
+			ProjectID: session.projectID, Generation: session.user.TokenGeneration,
 		},
 		SignedIn: jwt.NewNumericDate(began),
 	}).SignedString(s.keys.hsso)
