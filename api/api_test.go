@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 	}})
 	require.Equal(t, "1.2.3", index.Version)
 	require.Equal(t, "north", index.Region)
-	require.Len(t, index.Documents, 3)
+	require.Len(t, index.Documents, 4)
 	for _, d := range index.Documents {
 		apitest.Run(t, h, nil, []apitest.Scenario{{
 			Name: d.Name, URL: d.URL, WantStatus: 200,
@@ -120,6 +120,7 @@ func TestForms(t *testing.T) {
 	t.Parallel()
 	roma := []string{`"error_code":"ROMA.1007"`, `"request_id":"mine"`}
 	iam := []string{`{"error":{"code":404`}
+	automation := []string{`"messageID":"KNAE02102-E"`, `"application":"Automation"`}
 	problem := []string{`"code":"api.no_route"`, `"request_id":"mine"`}
 	scenario := func(method, url string, status int, want []string) apitest.Scenario {
 		return apitest.Scenario{
@@ -132,6 +133,9 @@ func TestForms(t *testing.T) {
 		scenario("DELETE", "/v2/p/instances/i/assets/import", 405, roma),
 		scenario("GET", "/v3/nothing", 404, iam),
 		scenario("GET", "/v3/auth/tokens", 405, []string{`{"error":{"code":405`}),
+		scenario("GET", "/Automation/v1/nothing", 404, automation),
+		scenario("PUT", "/Automation/v1/objects/ServiceTemplates", 405, []string{`"messageID":"KNAE90026-E"`}),
+		scenario("GET", "/Automation/v1/objects/ServiceTemplates", 401, []string{`"messageID":"KNAE90020-E"`}),
 		scenario("GET", "/api/v1/nothing", 404, problem),
 		scenario("GET", "/nothing", 404, problem),
 		scenario("GET", "/openapi/nothing.yaml", 404, problem),

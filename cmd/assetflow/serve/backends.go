@@ -190,7 +190,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger)),
 		Jobs:    b.jobs(),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
-		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
+		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, TemplateImportWait: b.Config.Jobs.ImportWait, Region: b.Config.Region, Version: version,
 		Ready: map[string]func(context.Context) error{
 			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
 		},
