@@ -37,9 +37,10 @@ func (e AssetKind) Valid() bool {
 
 // Defines values for JobKind.
 const (
-	AssetDelete JobKind = "asset-delete"
-	AssetExport JobKind = "asset-export"
-	AssetImport JobKind = "asset-import"
+	AssetDelete    JobKind = "asset-delete"
+	AssetExport    JobKind = "asset-export"
+	AssetImport    JobKind = "asset-import"
+	TemplateImport JobKind = "template-import"
 )
 
 // Valid indicates whether the value is a known member of the JobKind enum.
@@ -50,6 +51,8 @@ func (e JobKind) Valid() bool {
 	case AssetExport:
 		return true
 	case AssetImport:
+		return true
+	case TemplateImport:
 		return true
 	default:
 		return false
@@ -270,7 +273,7 @@ type AuditEntry struct {
 	ProjectID  string `json:"project_id"`
 	ResourceID string `json:"resource_id"`
 
-	// ResourceKind `job`, `application`, `task`, `digital-asset`, `user`, `project`, `instance` or `key`.
+	// ResourceKind `job`, `application`, `task`, `digital-asset`, `service-template`, `user`, `project`, `instance` or `key`.
 	ResourceKind string `json:"resource_kind"`
 }
 
@@ -519,7 +522,7 @@ type Reason struct {
 	Message      string `json:"message"`
 	ResourceName string `json:"resource_name"`
 
-	// ResourceType `application` or `task`.
+	// ResourceType `application`, `task` or `service-template`.
 	ResourceType string `json:"resource_type"`
 }
 
