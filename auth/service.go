@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -50,7 +51,7 @@ func New(cat *catalog.Catalog, keys *Keys, opts ...Option) *Service {
 		jwt.WithTimeFunc(func() time.Time { return s.now() }),
 	}
 	s.parser = jwt.NewParser(rules...)
-	s.hssoParser = jwt.NewParser(append(rules, jwt.WithAudience(hssoAudience))...)
+	s.hssoParser = jwt.NewParser(slices.Concat(rules, []jwt.ParserOption{jwt.WithAudience(hssoAudience)})...)
 	return s
 }
 

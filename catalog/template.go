@@ -67,8 +67,15 @@ const (
 	ReasonDuplicateTemplate = "duplicate_template" // the package has two templates of one name and version
 )
 
-// ActionReplace says that a template took the place of a debug build.
-const ActionReplace ImportAction = "replace"
+// TemplateAction says what an import does with one service template.
+type TemplateAction string
+
+// The actions.
+const (
+	TemplateCreate    TemplateAction = "create"
+	TemplateReplace   TemplateAction = "replace"   // it takes the place of a debug build
+	TemplateUnchanged TemplateAction = "unchanged" // it is there already, byte for byte
+)
 
 // TemplateImportResult is what an import of service templates did. It is the Result of its job, as JSON.
 type TemplateImportResult struct {
@@ -80,13 +87,13 @@ type TemplateImportResult struct {
 
 // TemplateImportItem is what became of one template of the package.
 type TemplateImportItem struct {
-	Number   int64        `json:"number"`
-	AssetID  string       `json:"asset_id"`
-	FileName string       `json:"file_name"`
-	VendorID string       `json:"vendor_id"`
-	KeyName  string       `json:"key_name"`
-	Version  string       `json:"version"`
-	Action   ImportAction `json:"action"` // ActionCreate, ActionReplace or ActionUnchanged
+	Number   int64          `json:"number"`
+	AssetID  string         `json:"asset_id"`
+	FileName string         `json:"file_name"`
+	VendorID string         `json:"vendor_id"`
+	KeyName  string         `json:"key_name"`
+	Version  string         `json:"version"`
+	Action   TemplateAction `json:"action"`
 }
 
 // TemplateFilter chooses service templates of one project. Empty fields choose all.

@@ -67,7 +67,7 @@ func TestImportOfServiceTemplates(t *testing.T) {
 		item := result.Templates[0]
 		require.Equal(t, catalog.TemplateImportItem{
 			Number: item.Number, AssetID: item.AssetID, FileName: "com.example_Deploy_01.00.00.st", VendorID: "com.example", KeyName: "Deploy",
-			Version: "01.00.00", Action: catalog.ActionCreate,
+			Version: "01.00.00", Action: catalog.TemplateCreate,
 		}, item)
 		require.Positive(t, item.Number)
 		require.NotEqual(t, item.Number, result.Templates[1].Number)
@@ -104,13 +104,13 @@ func TestServiceTemplateAgain(t *testing.T) {
 		before := readTemplate(t, s, number)
 
 		result := s.ImportTemplates(t, template("01.00.00", "a", debug))
-		require.Equal(t, catalog.ActionUnchanged, result.Templates[0].Action)
+		require.Equal(t, catalog.TemplateUnchanged, result.Templates[0].Action)
 		require.Equal(t, before, readTemplate(t, s, number))
 
 		result = s.ImportTemplates(t, template("01.00.00", "b", debug, func(tmpl *catalog.ImportedTemplate) {
 			tmpl.Tags, tmpl.DisplayName = []string{"new"}, "Better"
 		}))
-		require.Equal(t, catalog.ActionReplace, result.Templates[0].Action)
+		require.Equal(t, catalog.TemplateReplace, result.Templates[0].Action)
 		require.Equal(t, 1, result.Replaced)
 		require.Equal(t, number, result.Templates[0].Number)
 		after := readTemplate(t, s, number)
@@ -126,10 +126,10 @@ func TestServiceTemplateAgain(t *testing.T) {
 		}
 
 		result = s.ImportTemplates(t, template("01.00.00", "c"))
-		require.Equal(t, catalog.ActionReplace, result.Templates[0].Action, "a release takes the place of the debug build")
+		require.Equal(t, catalog.TemplateReplace, result.Templates[0].Action, "a release takes the place of the debug build")
 		require.Equal(t, []string{"Deploy 01.00.00 release v3*"}, shelf(t, s))
 		result = s.ImportTemplates(t, template("01.00.00", "c"))
-		require.Equal(t, catalog.ActionUnchanged, result.Templates[0].Action)
+		require.Equal(t, catalog.TemplateUnchanged, result.Templates[0].Action)
 		require.Equal(t, 1, result.Unchanged)
 
 		for name, differs := range map[string]catalog.ImportedTemplate{
@@ -239,7 +239,7 @@ func TestTrashOfServiceTemplates(t *testing.T) {
 
 		// The name is free: what comes in its place is another asset.
 		second := s.ImportTemplates(t, template("01.00.00", "b")).Templates[0]
-		require.Equal(t, catalog.ActionCreate, second.Action)
+		require.Equal(t, catalog.TemplateCreate, second.Action)
 		require.NotEqual(t, item.Number, second.Number)
 		requireFault(t, restore(), fault.Conflict, "catalog.name_taken")
 		require.NoError(t, c.DeleteServiceTemplate(ctx, s.User.ID, s.Project.ID, second.Number))

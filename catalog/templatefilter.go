@@ -102,12 +102,11 @@ func templateComparison(e hql.Comparison) (*condition, error) {
 		}, nil
 	case hql.In, hql.NotIn:
 		return &condition{"t.? " + templateOperators[e.Operator] + " (?)", []any{name, bun.List(values)}}, nil
-	}
-	operator, known := templateOperators[e.Operator]
-	if !known {
+	case hql.Equal, hql.NotEqual, hql.Greater, hql.Less, hql.GreaterOrEqual, hql.LessOrEqual:
+		return &condition{"t.? " + templateOperators[e.Operator] + " ?", []any{name, values[0]}}, nil
+	default:
 		return nil, badTemplateFilter("service templates cannot be compared by %q", e.Operator)
 	}
-	return &condition{"t.? " + operator + " ?", []any{name, values[0]}}, nil
 }
 
 // boundValue is a value as the column holds it.

@@ -26,9 +26,7 @@ func library(t *testing.T, s catalogtest.Scene) []catalog.ServiceTemplate {
 		tmpl := catalogtest.Template([]string{"com.example", "org.Other"}[i%2], []string{"Deploy", "deploy", "Stop"}[i%3], fmt.Sprintf("01.%02d.00", i/6), fmt.Sprint(i))
 		tmpl.DisplayName, tmpl.VendorName, tmpl.Description = words[i%len(words)], words[(i*5)%len(words)], words[(i*7)%len(words)]+" "+words[i/2]
 		tmpl.SupportedScheduleType = words[(i+3)%len(words)]
-		for _, tag := range words[1 : 1+i%5] {
-			tmpl.Tags = append(tmpl.Tags, tag)
-		}
+		tmpl.Tags = append(tmpl.Tags, words[1:1+i%5]...)
 		if i%3 > 0 {
 			tmpl.UsedServices, tmpl.UsedTemplates = []string{words[1+i%10]}, []string{"x", words[1+i%11]}
 		}
@@ -76,7 +74,7 @@ func TestExpressionsOverServiceTemplates(t *testing.T) {
 		for i, tmpl := range all {
 			records[i] = record(tmpl)
 		}
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same expressions each time
+		random := rand.New(rand.NewPCG(1, 2)) // the same expressions each time
 		some := 0
 		for range 400 {
 			e := hqltest.Random(random, catalog.TemplateFields(), records, 3)

@@ -16,8 +16,8 @@ import (
 // plannedTemplate is what would become of one template of a package.
 type plannedTemplate struct {
 	ImportedTemplate
-	action   ImportAction
-	existing templateRow // but for ActionCreate
+	action   TemplateAction
+	existing templateRow // but for TemplateCreate
 }
 
 // CompareTemplates says what stands in the way of an import of service templates now; nothing does when there are no
@@ -80,9 +80,9 @@ func (c *Catalog) CommitTemplates(ctx context.Context, imp TemplateImport) (Temp
 
 func (r *TemplateImportResult) add(row templateRow, p plannedTemplate) {
 	switch p.action {
-	case ActionCreate:
+	case TemplateCreate:
 		r.Created++
-	case ActionReplace:
+	case TemplateReplace:
 		r.Replaced++
 	default:
 		r.Unchanged++
@@ -125,15 +125,15 @@ func planTemplates(ctx context.Context, db bun.IDB, imp TemplateImport) ([]plann
 			continue
 		}
 		first[key] = t.FileName
-		plan[i] = plannedTemplate{ImportedTemplate: t, action: ActionCreate}
+		plan[i] = plannedTemplate{ImportedTemplate: t, action: TemplateCreate}
 		row, known := existing[key]
 		if !known {
 			continue
 		}
-		plan[i].existing, plan[i].action = row, ActionReplace
+		plan[i].existing, plan[i].action = row, TemplateReplace
 		switch {
 		case row.SHA256 == t.SHA256:
-			plan[i].action = ActionUnchanged
+			plan[i].action = TemplateUnchanged
 		case row.ReleaseState != ReleaseDebug:
 			conflict(t, ReasonReleaseDiffers,
 				"The service template %s is there already as a release with other content. Give it another version, or delete the other one first.", name)
@@ -146,7 +146,7 @@ func planTemplates(ctx context.Context, db bun.IDB, imp TemplateImport) ([]plann
 func (c *Catalog) requireTemplateBlobs(ctx context.Context, tx bun.Tx, plan []plannedTemplate, at stamp) error {
 	var files []definedFile
 	for _, p := range plan {
-		if p.action != ActionUnchanged {
+		if p.action != TemplateUnchanged {
 			files = append(files, definedFile{SHA256: p.SHA256, Size: p.Size})
 		}
 	}
@@ -155,12 +155,12 @@ func (c *Catalog) requireTemplateBlobs(ctx context.Context, tx bun.Tx, plan []pl
 
 // writeTemplate carries out the plan for one template, and gives its row as it is then.
 func (c *Catalog) writeTemplate(ctx context.Context, tx bun.Tx, projectID string, p plannedTemplate, by maker) (templateRow, error) {
-	if p.action == ActionUnchanged {
+	if p.action == TemplateUnchanged {
 		return p.existing, nil
 	}
 	row := newTemplateRow(p.ServiceTemplate, by.at)
 	row.ProjectID = projectID
-	if p.action == ActionCreate {
+	if p.action == TemplateCreate {
 		row.AssetID, row.VersionNumber = NewID(), 1
 		asset := assetRow{
 			ID: row.AssetID, ProjectID: projectID, Kind: string(KindServiceTemplate), Name: row.key().assetName(), VersionNumber: 1, CreatedAt: by.at,
@@ -190,7 +190,7 @@ func (c *Catalog) writeTemplate(ctx context.Context, tx bun.Tx, projectID string
 	if err := c.failpoint("version files"); err != nil {
 		return row, err
 	}
-	if err := replaceTemplate(ctx, tx, &row, p.action == ActionCreate, p.Tags); err != nil {
+	if err := replaceTemplate(ctx, tx, &row, p.action == TemplateCreate, p.Tags); err != nil {
 		return row, fmt.Errorf("write the service template: %w", err)
 	}
 	return row, settleLatest(ctx, tx, projectID, row.VendorID, row.KeyName)

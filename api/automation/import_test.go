@@ -24,7 +24,7 @@ import (
 )
 
 func item(number int64, fileName string) catalog.TemplateImportItem {
-	return catalog.TemplateImportItem{Number: number, FileName: fileName, Action: catalog.ActionCreate}
+	return catalog.TemplateImportItem{Number: number, FileName: fileName, Action: catalog.TemplateCreate}
 }
 
 // The vendor's own example, as curl sends it, with the password that our policy asks for.
