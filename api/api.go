@@ -45,8 +45,8 @@ func New(opts Options) http.Handler {
 		Staging: opts.Storage, ArchiveStore: opts.Storage, Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes,
 	})
 	automation.Register(r, automation.Options{
-		Auth: opts.Auth, Jobs: opts.Jobs, Templates: opts.Catalog, Submissions: opts.Catalog, Store: opts.Storage, Logger: opts.Logger,
-		MaxUploadBytes: opts.MaxUploadBytes, Wait: opts.TemplateImportWait, Version: opts.Version,
+		Auth: opts.Auth, Jobs: opts.Jobs, Templates: opts.Catalog, Submissions: opts.Catalog, Staging: opts.Storage, Blobs: opts.Storage,
+		Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes, Wait: opts.TemplateImportWait, Version: opts.Version,
 	})
 	native.Register(r, native.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,

@@ -1,10 +1,11 @@
-// Package automation answers the service template paths of the JP1/Automatic Operation REST API v1: importing, listing,
+// Package automation answers the service template paths of the JP1/Automatic Operation REST API: importing, listing,
 // showing, exporting and deleting service templates. openapi.yaml describes what works.
 package automation
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.0 -config oapi-codegen.yaml openapi.yaml
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"io"
@@ -20,7 +21,6 @@ import (
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
-	"assetflow/storage"
 )
 
 //go:embed openapi.yaml
@@ -44,21 +44,19 @@ type Auth interface {
 type Jobs interface {
 	CheckFree(ctx context.Context, kind catalog.JobKind, projectID, userID string) error
 	StartTemplateImport(ctx context.Context, sub jobs.TemplateSubmission) (jobs.Job, error)
-	ProjectOf(ctx context.Context, jobID string) (string, error)
 	Await(ctx context.Context, projectID, jobID string, most time.Duration) (jobs.Job, error)
+	upload.Jobs
 }
 
 // Templates is what this contract needs of *catalog.Catalog.
 type Templates interface {
 	ServiceTemplate(ctx context.Context, projectID string, number int64) (catalog.ServiceTemplate, error)
-	ListServiceTemplates(ctx context.Context, filter catalog.TemplateFilter) ([]catalog.ServiceTemplate, int, error)
 	DeleteServiceTemplate(ctx context.Context, userID, projectID string, number int64) error
+	ListServiceTemplates(ctx context.Context, filter catalog.TemplateFilter) ([]catalog.ServiceTemplate, int, error)
 }
 
-// Store is what imports and exports need of *storage.Store.
-type Store interface {
-	upload.Staging
-	OpenStaged(ctx context.Context, key string, size int64) *storage.Object
+// Blobs is what exports need of *storage.Store.
+type Blobs interface {
 	OpenBlob(ctx context.Context, sha256 string) (io.ReadCloser, int64, error)
 }
 
@@ -68,76 +66,61 @@ type Options struct {
 	Jobs        Jobs
 	Templates   Templates
 	Submissions middleware.SubmissionStore
-	Store       Store
+	Staging     upload.StagingReader
+	Blobs       Blobs
 	Logger      *slog.Logger
 
-	MaxUploadBytes int64         // of one upload, in bytes
-	Wait           time.Duration // for an import to end, before it is answered as running; DefaultWait where 0
-	Version        string        // of the program
+	MaxUploadBytes int64         // of one file, in bytes
+	Wait           time.Duration // how long an import is waited for; DefaultWait where 0
+	Version        string        // the program's version
 }
 
-// The routes, as gin knows them.
+// The paths, as gin knows them.
 const (
-	root         = "/Automation/v1/"
-	objects      = root + "objects/ServiceTemplates"
-	routeImport  = root + "services/ServiceTemplates/actions/import/invoke"
-	routeForm    = root + "services/ServiceTemplates/actions/import"
-	routeList    = objects
-	routeObject  = objects + "/:instanceID"
-	routeActions = objects + "/:instanceID/actions"
-	routeExport  = objects + "/:instanceID/actions/export/invoke"
-	routeVersion = root + "configuration/version"
+	routeImport  = "/Automation/v1/services/ServiceTemplates/actions/import/invoke"
+	routeForm    = "/Automation/v1/services/ServiceTemplates/actions/import"
+	routeList    = "/Automation/v1/objects/ServiceTemplates"
+	routeOne     = "/Automation/v1/objects/ServiceTemplates/:id"
+	routeActions = "/Automation/v1/objects/ServiceTemplates/:id/actions"
+	routeExport  = "/Automation/v1/objects/ServiceTemplates/:id/actions/export/invoke"
+	routeVersion = "/Automation/v1/configuration/version"
 )
 
-// permissions says what an operation needs. That of the version needs none.
+// permissions says what an operation needs. The version needs nothing.
 var permissions = map[string]auth.Permission{
-	"POST " + routeImport:   auth.TemplatesImport,
-	"GET " + routeForm:      auth.TemplatesImport,
-	"GET " + routeList:      auth.TemplatesRead,
-	"GET " + routeObject:    auth.TemplatesRead,
-	"DELETE " + routeObject: auth.TemplatesDelete,
-	"GET " + routeActions:   auth.TemplatesRead,
-	"POST " + routeExport:   auth.TemplatesExport,
+	"POST " + routeImport: auth.TemplatesImport,
+	"GET " + routeForm:    auth.TemplatesImport,
+	"GET " + routeList:    auth.TemplatesRead,
+	"GET " + routeOne:     auth.TemplatesRead,
+	"DELETE " + routeOne:  auth.TemplatesDelete,
+	"GET " + routeActions: auth.TemplatesRead,
+	"POST " + routeExport: auth.TemplatesExport,
 }
 
-type server struct{ Options }
+type server struct {
+	Options
+	sameOrigin *http.CrossOriginProtection
+}
 
 // Register mounts the paths of this contract on r.
 func Register(r gin.IRouter, opts Options) {
-	if opts.Wait == 0 {
-		opts.Wait = DefaultWait
-	}
-	s := &server{Options: opts}
-	for _, route := range []string{routeImport, routeForm, routeList, routeObject, routeActions, routeExport, routeVersion} {
-		r.OPTIONS(route, preflight)
-	}
-	group := r.Group("", shareHeaders, s.limitBody, s.authenticate, s.authorize, s.checkAccept, s.checkImport)
+	s := &server{Options: opts, sameOrigin: http.NewCrossOriginProtection()}
+	s.Wait = cmp.Or(s.Wait, DefaultWait)
+	group := r.Group("", announce, s.limitBody, s.authenticate, s.checkOrigin, s.authorize, s.checkQuery, s.checkImport)
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
-		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { WriteError(c, requestFault(err)) },
+		// Only an import has a body.
+		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { WriteError(c, upload.BodyFault(err)) },
 		HandlerErrorFunc:         WriteError,
 		ResponseErrorHandlerFunc: WriteError,
 	})
 	RegisterHandlersWithOptions(group, strict, GinServerOptions{
-		ErrorHandler: func(c *gin.Context, err error, _ int) { WriteError(c, requestFault(err)) },
+		ErrorHandler: func(c *gin.Context, err error, _ int) {
+			WriteError(c, fault.New(fault.Invalid, codeParameter, "A parameter is invalid, or given more than once.").Wrap(err))
+		},
 	})
-}
-
-// shareHeaders lets scripts of other sites see the answers, as the vendor does. They have to sign in by themselves.
-func shareHeaders(c *gin.Context) {
-	h := c.Writer.Header()
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate")
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, PUT, HEAD, OPTIONS")
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Cache-Control", "no-cache")
-}
-
-// preflight tells a browser which headers a script of another site may send. It says nothing of what they open.
-func preflight(c *gin.Context) {
-	shareHeaders(c)
-	c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, X-Project-Id, X-Auth-Token, Idempotency-Key, Assetflow-On-Conflict")
-	c.Header("Allow", "GET, POST, DELETE, HEAD, OPTIONS")
-	c.Status(http.StatusNoContent)
+	for _, route := range []string{routeImport, routeForm, routeList, routeOne, routeActions, routeExport, routeVersion} {
+		r.OPTIONS(route, announce, preflight)
+	}
 }
 
 func (s *server) limitBody(c *gin.Context) {
@@ -149,10 +132,10 @@ func (s *server) limitBody(c *gin.Context) {
 	middleware.LimitBody(middleware.MaxJSONBytes, WriteError)(c)
 }
 
-// checkAccept refuses a caller who does not take the only type that there is.
-func (s *server) checkAccept(c *gin.Context) {
-	only := map[string]string{routeForm: "text/html", routeExport: "application/octet-stream"}[c.FullPath()]
-	if only != "" && !accepts(c.Request.Header.Values("Accept"), only) {
-		WriteError(c, fault.New(fault.Invalid, codeNotAcceptable, "The answer is of the type %s, which the header Accept excludes.", only))
-	}
+// GetVersion says what answers here.
+func (s *server) GetVersion(ctx context.Context, _ GetVersionRequestObject) (GetVersionResponseObject, error) {
+	return GetVersion200JSONResponse{
+		Headers: GetVersion200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)},
+		Body:    Version{ProductName: "Assetflow", ProductVersion: cmp.Or(s.Version, "unknown"), APIVersion: "v1"},
+	}, nil
 }

@@ -1,14 +1,17 @@
 package automation
 
 import (
+	"encoding/json"
 	"net/http"
-	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"assetflow/api/middleware"
 	"assetflow/api/upload"
 	"assetflow/assetpackage/servicetemplate"
+	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
 )
@@ -16,29 +19,31 @@ import (
 // Codes of the faults this package makes.
 const (
 	codeParameter     = "automation.parameter"      // Invalid
-	codeNotAcceptable = "automation.not_acceptable" // Invalid: header Accept
-	codeCrossOrigin   = "automation.cross_origin"   // Forbidden
-	codeNotFound      = "automation.not_found"      // NotFound
-	codeFailed        = "automation.failed"         // Internal: the import failed, by no fault of the file
-	codeRejected      = "automation.rejected"       // Invalid: the import failed because of the file; see rejection
+	codeNotAcceptable = "automation.not_acceptable" // Invalid: the header Accept leaves out what there is
+	codeOrigin        = "automation.origin"         // Forbidden: a page of another server makes a browser do it
+	codeProject       = "automation.project"        // Forbidden: which one is not clear
+	codeTemplate      = "automation.template"       // NotFound
+	codeStaging       = "automation.staging"        // Internal: an uploaded file could not be put down
+	codeFailed        = "automation.failed"         // Internal: the import failed for a reason that is not in the file
 )
 
-// The identifiers of errors that are not about the content of an upload; those are servicetemplate's.
+// The contract's messages. docs/contracts.md lists ours, and docs/service-template.md those about a file's content.
 const (
-	messageNotFound      = "KNAE02102-E"
-	messageSignIn        = "KNAE90020-E"
-	messagePermission    = "KNAE90021-E"
-	messageParameter     = "KNAE90022-E"
-	messageMediaType     = "KNAE90023-E"
-	messageNotAcceptable = "KNAE90024-E"
-	messageUnavailable   = "KNAE90025-E"
-	messageMethod        = "KNAE90026-E"
-)
-
-const (
-	notFoundText = "The specified resource does not exist or you do not have access."
-	application  = "Automation"
-	realm        = `Basic realm="Assetflow", charset="UTF-8"`
+	msgImported     = "KNAE03111-I"
+	msgRunning      = "KNAE90030-I"
+	msgNotFound     = "KNAE02102-E"
+	msgParameter    = "KNAE90022-E"
+	msgBody         = "KNAE90027-E"
+	msgSignIn       = "KNAE90020-E"
+	msgPermission   = "KNAE90021-E"
+	msgOrigin       = "KNAE90028-E"
+	msgAcceptable   = "KNAE90024-E"
+	msgContentType  = "KNAE90023-E"
+	msgNotAvailable = "KNAE90025-E"
+	msgStaging      = "KNAE90029-E"
+	msgPending      = "KNAE90031-E"
+	msgConflict     = "KNAE90032-E"
+	msgMethod       = "KNAE90026-E"
 )
 
 type answer struct {
@@ -48,52 +53,64 @@ type answer struct {
 
 // answersByCode are the exact cases; what is not here goes by its kind.
 var answersByCode = map[string]answer{
-	codeNotAcceptable:               {http.StatusNotAcceptable, messageNotAcceptable},
-	upload.CodeMediaType:            {http.StatusUnsupportedMediaType, messageMediaType},
-	upload.CodeNoBody:               {http.StatusBadRequest, servicetemplate.MessageNotATemplate},
-	upload.CodeBody:                 {http.StatusBadRequest, servicetemplate.MessageNotATemplate},
-	upload.CodeFileName:             {http.StatusBadRequest, servicetemplate.MessageBadFileName},
-	jobs.CodeRunning:                {http.StatusConflict, servicetemplate.MessageImportRunning},
-	jobs.CodeQueueFull:              {http.StatusConflict, servicetemplate.MessageImportRunning},
-	middleware.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, messageMethod},
-	middleware.CodeHeadersTooLarge:  {http.StatusRequestHeaderFieldsTooLarge, messageParameter},
-	// Staging is this contract's temporary folder, for which it has a status of its own.
-	"storage.unavailable": {http.StatusInternalServerError, servicetemplate.MessageFailed},
-	// Whether the project is unknown or the user has no role in it is not told; it is not the resource that is asked for.
-	"auth.project_not_found": {http.StatusForbidden, messagePermission},
+	upload.CodeMediaType: {http.StatusUnsupportedMediaType, msgContentType},
+	upload.CodeBody:      {http.StatusBadRequest, msgBody},
+	upload.CodeNoBody:    {http.StatusBadRequest, msgBody},
+	upload.CodeFileName:  {http.StatusBadRequest, servicetemplate.MessageBadFileName},
+	codeNotAcceptable:    {http.StatusNotAcceptable, msgAcceptable},
+	codeOrigin:           {http.StatusForbidden, msgOrigin},
+	codeStaging:          {http.StatusInternalServerError, msgStaging},
+	jobs.CodeRunning:     {http.StatusConflict, servicetemplate.MessageImportRunning},
+	jobs.CodeQueueFull:   {http.StatusConflict, servicetemplate.MessageImportRunning},
+	// Who has no role in a project may not do anything in it; the contract knows no unknown project.
+	"auth.project_not_found":        {http.StatusForbidden, msgPermission},
+	middleware.CodePending:          {http.StatusConflict, msgPending},
+	middleware.CodeBodyStalled:      {http.StatusBadRequest, msgBody},
+	middleware.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, msgMethod},
+	middleware.CodeHeadersTooLarge:  {http.StatusRequestHeaderFieldsTooLarge, servicetemplate.MessageTooLarge},
 }
 
 var answersByKind = map[fault.Kind]answer{
 	fault.Internal:        {http.StatusInternalServerError, servicetemplate.MessageFailed},
-	fault.Invalid:         {http.StatusBadRequest, messageParameter},
-	fault.Unauthenticated: {http.StatusUnauthorized, messageSignIn},
-	fault.Forbidden:       {http.StatusForbidden, messagePermission},
-	fault.NotFound:        {http.StatusNotFound, messageNotFound},
-	fault.Conflict:        {http.StatusConflict, messageParameter},
-	fault.TooLarge:        {http.StatusBadRequest, servicetemplate.MessageTooLarge},
-	fault.Unavailable:     {http.StatusPreconditionFailed, messageUnavailable},
+	fault.Invalid:         {http.StatusBadRequest, msgParameter},
+	fault.Unauthenticated: {http.StatusUnauthorized, msgSignIn},
+	fault.Forbidden:       {http.StatusForbidden, msgPermission},
+	fault.NotFound:        {http.StatusNotFound, msgNotFound},
+	fault.Conflict:        {http.StatusConflict, msgConflict},
+	fault.TooLarge:        {http.StatusBadRequest, servicetemplate.MessageTooLarge}, // the contract has no status of its own,
+	fault.Unavailable:     {http.StatusPreconditionFailed, msgNotAvailable},
 }
 
-// rejection says that an upload cannot be imported, with the identifier of the first reason. In its chain is a fault.
-type rejection struct {
-	cause     *fault.Error
-	messageID string
-}
-
-// Error gives the reasons.
-func (r *rejection) Error() string { return r.cause.Error() }
-
-// Unwrap gives the fault.
-func (r *rejection) Unwrap() error { return r.cause }
+// notFoundText is the contract's.
+const notFoundText = "The specified resource does not exist or you do not have access."
 
 // WriteError answers a request with an error in this contract's form. It is the one place that turns our faults into
-// the contract's statuses and identifiers; the text of an error that is no fault never leaves the service.
+// the contract's statuses and messages; the text of an error that is no fault never leaves the service.
 func WriteError(c *gin.Context, err error) {
 	_ = c.Error(err) // for the access log
 	if c.Writer.Written() {
 		c.Abort()
 		return
 	}
+	announce(c) // for paths that there are none of
+	status, body := refusal(c.Request, err)
+	header := c.Writer.Header()
+	// What a success would have had.
+	for _, name := range []string{headerAuthenticate, "Content-Type", "Content-Length", "Content-Disposition", "ETag"} {
+		header.Del(name)
+	}
+	switch f, _ := fault.As(err); {
+	case status == http.StatusUnauthorized:
+		header.Set(headerAuthenticate, challenge)
+	case f != nil && f.Code == middleware.CodePending:
+		header.Set("Retry-After", f.Details)
+	}
+	c.Abort()
+	c.Data(status, "application/json", encodeError(body))
+}
+
+// refusal turns an error into a status and a body.
+func refusal(r *http.Request, err error) (int, Error) {
 	f, ok := fault.As(err)
 	if !ok {
 		f = fault.New(fault.Internal, "", "An internal error occurred. The request id finds it in the service's log.")
@@ -102,39 +119,55 @@ func WriteError(c *gin.Context, err error) {
 	if !ok {
 		a = answersByKind[f.Kind]
 	}
-	if r, ok := asRejection(err); ok {
-		a.messageID = r.messageID
-	}
-	shareHeaders(c) // also where the path is none of this contract's
-	c.Writer.Header().Del("WWW-Authenticate")
-	body := Error{ErrorSource: callURL(c.Request), Message: f.Message, MessageID: a.messageID, Application: application, MessageData: f.Details}
+	body := newError(r, a.messageID, f.Message)
 	switch {
-	case f.Kind == fault.Unauthenticated:
-		c.Header("WWW-Authenticate", realm)
-	case a.messageID == messageNotFound:
+	case a.messageID == msgNotFound:
 		body.Message = notFoundText
-	case f.Code == middleware.CodePending:
-		c.Header("Retry-After", f.Details)
-		body.MessageData = ""
+	case f.Code == jobs.CodeRunning, f.Code == codeFailed:
+		body.MessageData = f.Details
 	}
-	c.AbortWithStatusJSON(a.status, body)
+	return a.status, body
 }
 
-// requestFault turns what generated code says of a request into a fault.
-func requestFault(err error) error {
-	if _, ok := fault.As(err); ok {
-		return err
-	}
-	return fault.New(fault.Invalid, codeParameter, "A parameter or header is invalid.").Wrap(err)
+func newError(r *http.Request, messageID, message string) Error {
+	return Error{ErrorSource: baseURL(r) + r.URL.RequestURI(), Message: message, MessageID: messageID, Application: Automation}
 }
 
-// baseURL is where the caller found this service.
-func baseURL(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		scheme = "https"
+func encodeError(body Error) []byte {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // five texts
 	}
-	return (&url.URL{Scheme: scheme, Host: r.Host}).String()
+	return append(encoded, '\n')
 }
 
-func callURL(r *http.Request) string { return baseURL(r) + r.URL.RequestURI() }
+// failure is the answer to an import that has ended without success.
+func failure(r *http.Request, job jobs.Job) (int, Error) {
+	ours := func(message string) (int, Error) {
+		return refusal(r, fault.New(fault.Internal, codeFailed, "%s", message).WithDetails(job.ID))
+	}
+	if job.State == catalog.JobCancelled {
+		return ours("The import was cancelled; nothing was changed.")
+	}
+	if len(job.Reasons) == 0 {
+		return ours("The import failed for an internal reason; nothing was changed.")
+	}
+	first := job.Reasons[0]
+	messageID := servicetemplate.MessageID(first.Code)
+	if first.Code == catalog.ReasonReleaseDiffers { // the one that a file alone does not show
+		messageID = servicetemplate.MessageReleaseDiffers
+	}
+	if messageID == servicetemplate.MessageFailed {
+		return ours(first.Message)
+	}
+	var messages, names []string
+	for _, reason := range job.Reasons {
+		messages = append(messages, reason.Message)
+		if reason.ResourceName != "" && !slices.Contains(names, reason.ResourceName) {
+			names = append(names, reason.ResourceName)
+		}
+	}
+	body := newError(r, messageID, strings.Join(messages, " "))
+	body.MessageData = strings.Join(names, ", ")
+	return http.StatusBadRequest, body
+}

@@ -3,7 +3,6 @@ package automation
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -15,224 +14,223 @@ import (
 	"assetflow/api/middleware"
 	"assetflow/api/upload"
 	"assetflow/assetpackage/servicetemplate"
-	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
 )
 
-// jobTimeLayout is how the contract writes the times of a job.
-const jobTimeLayout = "2006-01-02T15:04:05.000-07:00"
-
-// The message of an import that has succeeded, or goes on.
-const (
-	messageImported = "KNAE03111-I"
-	messageRunning  = "KNAE90030-I"
-)
-
-func (s *server) receiver() upload.Receiver {
-	return upload.Receiver{Staging: s.Store, Logger: s.Logger, MaxBytes: s.MaxUploadBytes, Part: "file", Name: templateName}
-}
-
-// templateName gives the name of an uploaded file as it is shown. What it has to end in, the content's check says.
-func templateName(name string) (string, error) {
-	if shown := servicetemplate.ShownName(name); shown != "" {
-		return shown, nil
-	}
-	return "", fault.New(fault.Invalid, upload.CodeFileName, "The part file must have a file name, which ends in .st or .zip.")
-}
-
-// checkImport refuses what can be seen of an import before its body is read, and with it the client's "100-continue".
+// checkImport refuses what can be seen of an import before its body is read. What is refused here reaches a client that
+// waits for 100 Continue before it has sent any of it.
 func (s *server) checkImport(c *gin.Context) {
 	if c.FullPath() != routeImport {
 		return
 	}
-	ctx := c.Request.Context()
 	if err := middleware.CheckSubmission(c.Request); err != nil {
 		WriteError(c, err)
 		return
 	}
 	if err := s.receiver().Open(c.Request); err != nil {
 		WriteError(c, err)
-		return
-	}
-	// Cheap, and saves a transfer that is in vain. A request with a key may be the repetition of the one whose job runs.
-	if c.GetHeader(middleware.HeaderIdempotencyKey) != "" || c.GetHeader(middleware.HeaderOnConflict) != "" {
-		return
-	}
-	p, _ := auth.PrincipalFrom(ctx)
-	if err := s.Jobs.CheckFree(ctx, catalog.ServiceTemplateImport, c.GetString(projectKey), p.UserID); err != nil {
-		WriteError(c, err)
 	}
 }
 
-// ImportServiceTemplates streams the upload into staging, starts its import, and waits for its end.
-func (s *server) ImportServiceTemplates(ctx context.Context, request ImportServiceTemplatesRequestObject) (ImportServiceTemplatesResponseObject, error) {
-	gc := ctx.(*gin.Context)
-	ctx = middleware.Context(ctx)
-	received := gc.Request
-	body := received.Body.(*upload.Body) // checkImport put it there
-	caller, _ := auth.PrincipalFrom(ctx)
-	sub := jobs.TemplateSubmission{
-		JobID: jobs.NewID(), ProjectID: gc.GetString(projectKey), UserID: caller.UserID, UserName: caller.UserName,
-		OnConflict: jobs.OnConflict(received.Header.Get(middleware.HeaderOnConflict)),
+func (s *server) receiver() upload.Receiver {
+	return upload.Receiver{Staging: s.Staging, Logger: s.Logger, MaxBytes: s.MaxUploadBytes, Part: "file", Name: checkFileName}
+}
+
+// checkFileName gives the name of an uploaded file as it is shown from here on.
+func checkFileName(name string) (string, error) {
+	shown := servicetemplate.ShownName(name)
+	if lower := strings.ToLower(shown); !strings.HasSuffix(lower, ".st") && !strings.HasSuffix(lower, ".zip") {
+		return "", fault.New(fault.Invalid, upload.CodeFileName, "Only .st and .zip files can be imported: the part needs a filename that ends so.")
 	}
-	key := storage.StagingKey(sub.ProjectID, sub.JobID)
+	return shown, nil
+}
+
+// ImportServiceTemplates streams the file into staging, starts its import and waits for its end.
+func (s *server) ImportServiceTemplates(ctx context.Context, request ImportServiceTemplatesRequestObject) (ImportServiceTemplatesResponseObject, error) {
+	received := ctx.(*gin.Context).Request
+	body := received.Body.(*upload.Body) // checkImport put it there
+	caller := callerOf(ctx)
+	sub := jobs.TemplateSubmission{
+		JobID: jobs.NewID(), ProjectID: projectOf(ctx), UserID: caller.UserID, UserName: caller.UserName,
+		OnConflict: jobs.OnConflict(valueOf(request.Params.AssetflowOnConflict)),
+	}
+	key := valueOf(request.Params.IdempotencyKey)
+	// Cheap, and saves a transfer that is in vain. The start decides. A request with a key may be the repetition of the
+	// one whose job runs, so it is not asked; nor is one that knows what to do about a running job.
+	if key == "" && sub.OnConflict == "" {
+		if err := s.Jobs.CheckFree(middleware.Context(ctx), catalog.ServiceTemplateImport, sub.ProjectID, sub.UserID); err != nil {
+			return nil, err
+		}
+	}
 	var err error
-	if sub.FileName, sub.Staged, err = s.receiver().Receive(ctx, request.Body, body, key); err != nil {
+	sub.FileName, sub.Staged, err = s.receiver().Receive(middleware.Context(ctx), request.Body, body, storage.StagingKey(sub.ProjectID, sub.JobID))
+	if fault.KindOf(err) == fault.Unavailable || err != nil && fault.KindOf(err) == fault.Internal {
+		return nil, fault.New(fault.Internal, codeStaging, "The file could not be put down in the temporary store; try again.").Wrap(err)
+	}
+	if err != nil {
 		return nil, err
 	}
-	// What a job was given is the job's, also where it is not known whether it was started.
+	answer, err := s.submit(ctx, sub, key)
+	if err != nil {
+		return nil, err
+	}
+	return imported{answer}, s.renew(ctx.(*gin.Context), answer.Status)
+}
+
+// submit starts the job and waits for it, or gives the answer that an earlier request of the same key was given. ctx is
+// the one that generated code hands on.
+func (s *server) submit(ctx context.Context, sub jobs.TemplateSubmission, key string) (middleware.Answer, error) {
+	received := ctx.(*gin.Context).Request
+	// What a job was given is the job's. Where the outcome of the start is not known, the job may run all the same, and
+	// a repeated submission carries it through with this file.
 	given := false
 	defer func() {
 		if !given {
-			s.receiver().Discard(ctx, key)
+			s.receiver().Discard(middleware.Context(ctx), storage.StagingKey(sub.ProjectID, sub.JobID))
 		}
 	}()
 	once := middleware.Submission{
-		UserID: sub.UserID, Key: received.Header.Get(middleware.HeaderIdempotencyKey), JobID: sub.JobID,
+		UserID: sub.UserID, Key: key, JobID: sub.JobID,
 		Fingerprint: middleware.Fingerprint(received, sub.ProjectID, sub.FileName, sub.Staged.SHA256, string(sub.OnConflict)),
 	}
-	submissions := middleware.Submissions{Store: s.Submissions, Logger: s.Logger}
-	done, err := submissions.Once(ctx, once, func(ctx context.Context, jobID string) (middleware.Answer, error) {
-		sub := sub
-		if jobID != sub.JobID {
-			var err error
-			if sub.Staged, err = s.handOver(ctx, sub.ProjectID, jobID, sub.Staged); err != nil {
-				return middleware.Answer{}, err
-			}
-			sub.JobID = jobID
-		}
-		job, err := s.Jobs.StartTemplateImport(ctx, sub)
-		if kind := fault.KindOf(err); jobID == once.JobID {
+	submissions := &middleware.Submissions{Store: s.Submissions, Logger: s.Logger, MaxWait: s.Wait + answerTime}
+	return submissions.Once(middleware.Context(ctx), once, func(ctx context.Context, jobID string) (middleware.Answer, error) {
+		job, err := s.start(ctx, sub, jobID)
+		if jobID == sub.JobID {
+			kind := fault.KindOf(err)
 			given = err == nil || kind == fault.Unavailable || kind == fault.Internal
 		}
 		if err != nil {
 			return middleware.Answer{}, err
 		}
-		return s.await(ctx, received, job)
+		return outcome(received, s.await(ctx, job))
 	})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.refresh(gc); err != nil { // the upload may have taken longer than the first one lives
-		return nil, err
-	}
-	return imported{done}, nil
 }
 
-// handOver brings the upload to where the job of an earlier request of the same key expects it. Where that request got as
-// far as the job's row, its own upload is there, with the same bytes.
-func (s *server) handOver(ctx context.Context, projectID, jobID string, staged storage.Staged) (storage.Staged, error) {
-	key := storage.StagingKey(projectID, jobID)
-	switch _, err := s.Jobs.ProjectOf(ctx, jobID); {
-	case err == nil:
-		return storage.Staged{Key: key, Size: staged.Size, SHA256: staged.SHA256}, nil
-	case fault.KindOf(err) != fault.NotFound:
-		return storage.Staged{}, err
-	}
-	content, err := s.Store.OpenStaged(ctx, staged.Key, staged.Size).OpenRange(ctx, 0, staged.Size)
-	if err != nil {
-		return storage.Staged{}, err
-	}
-	defer func() { _ = content.Close() }()
-	return s.Store.Stage(ctx, key, content, staged.Size)
-}
+// answerTime is what an import may take beside the wait for its end.
+const answerTime = 10 * time.Second
 
-// imported is the answer of an import.
-type imported struct{ middleware.Answer }
-
-func (a imported) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
-	return a.WriteTo(w)
-}
-
-// await waits for a job's end, and answers with it or with why it failed.
-func (s *server) await(ctx context.Context, r *http.Request, job jobs.Job) (middleware.Answer, error) {
-	job, err := s.Jobs.Await(ctx, job.ProjectID, job.ID, s.Wait)
-	if err != nil {
-		return middleware.Answer{}, err
-	}
-	shown := ImportJob{
-		InstanceID: job.ID, Created: job.CreatedAt.Format(jobTimeLayout), Updated: job.CreatedAt.Format(jobTimeLayout),
-		AffectedResource: []string{}, ResultType: ImportJobResultTypeMessage, Result: []Message{},
-	}
-	switch job.State {
-	case catalog.JobQueued, catalog.JobRunning:
-		shown.State = Running
-		if job.State == catalog.JobQueued {
-			shown.State = Queued
+// start starts the job under the given id, which is the submission's own or that of an earlier request of its key.
+func (s *server) start(ctx context.Context, sub jobs.TemplateSubmission, jobID string) (jobs.Job, error) {
+	if jobID != sub.JobID {
+		staged, err := upload.HandOver(ctx, s.Staging, s.Jobs, sub.ProjectID, jobID, sub.Staged)
+		if err != nil {
+			return jobs.Job{}, err
 		}
-		shown.Result = append(shown.Result, Message{
-			Message: fmt.Sprintf("The import goes on (file name: %s). Follow it by its instanceID.", job.Subject), MessageID: messageRunning,
-		})
+		sub.JobID, sub.Staged = jobID, staged
+	}
+	return s.Jobs.StartTemplateImport(ctx, sub)
+}
+
+// await gives the job when it has ended, or when it was waited for long enough. The job is durable by now: that its state
+// cannot be asked makes it no failure.
+func (s *server) await(ctx context.Context, job jobs.Job) jobs.Job {
+	seen, err := s.Jobs.Await(ctx, job.ProjectID, job.ID, s.Wait)
+	if err != nil {
+		s.Logger.WarnContext(ctx, "an import is not waited for", "job_id", job.ID, "error", err)
+		return job
+	}
+	return seen
+}
+
+// outcome is the answer to an import as far as its job has come. That of a job that has ended is kept for requests with
+// the same key, whatever it is: the job will not end otherwise.
+func outcome(r *http.Request, job jobs.Job) (middleware.Answer, error) {
+	var body any
+	status := http.StatusOK
+	switch job.State {
 	case catalog.JobSucceeded:
-		if err := shown.succeed(r, job); err != nil {
+		ended, err := succeeded(r, job)
+		if err != nil {
 			return middleware.Answer{}, err
 		}
+		body = ended
+	case catalog.JobFailed, catalog.JobCancelled:
+		status, body = failure(r, job)
+	case catalog.JobQueued:
+		body = goingOn(job, ImportStateQueued)
 	default:
-		return middleware.Answer{}, failure(job)
+		body = goingOn(job, ImportStateRunning)
 	}
-	shown.AffectedResources = shown.AffectedResource
-	text, err := json.Marshal(shown)
+	encoded, err := json.Marshal(body)
 	if err != nil {
 		return middleware.Answer{}, fmt.Errorf("encode the answer: %w", err)
 	}
-	return middleware.Answer{Status: http.StatusOK, ContentType: "application/json", Body: append(text, '\n')}, nil
+	return middleware.Answer{Status: status, ContentType: "application/json", Body: append(encoded, '\n')}, nil
 }
 
-// succeed fills in what an import has done, in the archive's order.
-func (j *ImportJob) succeed(r *http.Request, job jobs.Job) error {
+func succeeded(r *http.Request, job jobs.Job) (Import, error) {
 	var result catalog.TemplateImportResult
 	if err := json.Unmarshal(job.Result, &result); err != nil {
-		return fmt.Errorf("read the result of job %s: %w", job.ID, err)
+		return Import{}, fmt.Errorf("read the result of job %s: %w", job.ID, err)
 	}
 	ended := job.CreatedAt
 	if job.EndedAt != nil {
 		ended = *job.EndedAt
 	}
-	// The three are one in a call that waits for the end.
-	at := ended.UTC().Format(jobTimeLayout)
-	j.Created, j.Updated, j.Completed, j.State = at, at, &at, Success
-	for _, t := range result.Templates {
-		j.AffectedResource = append(j.AffectedResource, objectURL(r, t.Number))
-		j.Result = append(j.Result, Message{
-			Message:   fmt.Sprintf("The service template was imported successfully (service template file name: %s).", t.FileName),
-			MessageID: messageImported,
+	at := formatJobTime(ended)
+	answer := newImport(job, ImportStateSuccess)
+	answer.Created, answer.Updated, answer.Completed = at, at, &at
+	for _, item := range result.Templates {
+		answer.AffectedResource = append(answer.AffectedResource, templateURL(r, item.Number))
+		answer.Result = append(answer.Result, Message{
+			Message: fmt.Sprintf("The service template was imported successfully (service template file name: %s).",
+				servicetemplate.ShownName(item.FileName)),
+			MessageID: msgImported,
 		})
 	}
-	return nil
+	answer.AffectedResources = answer.AffectedResource
+	return answer, nil
 }
 
-func objectURL(r *http.Request, number int64) string {
-	return baseURL(r) + objects + "/" + strconv.FormatInt(number, 10)
+func goingOn(job jobs.Job, state ImportState) Import {
+	answer := newImport(job, state)
+	answer.Result = append(answer.Result, Message{
+		Message:   fmt.Sprintf("The import goes on (file name: %s). Follow it by its instanceID.", servicetemplate.ShownName(job.Subject)),
+		MessageID: msgRunning,
+	})
+	return answer
 }
 
-// failure says why a job has failed: the file's fault, or ours.
-func failure(job jobs.Job) error {
-	if job.State == catalog.JobCancelled || len(job.Reasons) == 0 {
-		return fault.New(fault.Internal, codeFailed, "The import was cancelled, or did not end; nothing was changed.").WithDetails(job.ID)
+func newImport(job jobs.Job, state ImportState) Import {
+	created := formatJobTime(job.CreatedAt)
+	return Import{
+		InstanceID: job.ID, Created: created, Updated: created, State: state,
+		AffectedResource: []string{}, AffectedResources: []string{}, ResultType: ImportResultTypeMessage, Result: []Message{},
 	}
-	first := job.Reasons[0]
-	messageID := servicetemplate.MessageID(first.Code)
-	if first.Code == catalog.ReasonReleaseDiffers {
-		messageID = servicetemplate.MessageReleaseDiffers
-	}
-	if messageID == servicetemplate.MessageFailed {
-		return fault.New(fault.Internal, codeFailed, "%s", first.Message).WithDetails(job.ID)
-	}
-	texts := make([]string, len(job.Reasons))
-	for i, reason := range job.Reasons {
-		texts[i] = reason.Message
-	}
-	return &rejection{fault.New(fault.Invalid, codeRejected, "%s", strings.Join(texts, " ")).WithDetails(first.ResourceName), messageID}
 }
 
-func asRejection(err error) (*rejection, bool) {
-	var r *rejection
-	ok := errors.As(err, &r)
-	return r, ok
+func formatJobTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-07:00") }
+
+func templateURL(r *http.Request, number int64) string {
+	return baseURL(r) + routeList + "/" + strconv.FormatInt(number, 10)
 }
 
-// formatTime writes a time of a template as the contract does.
-func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-0700") }
+// renew gives the caller another token: an upload may have taken longer than one lasts. An import that has failed gives
+// none.
+func (s *server) renew(c *gin.Context, status int) error {
+	if status >= http.StatusMultipleChoices {
+		c.Writer.Header().Del(headerAuthenticate)
+		return nil
+	}
+	return s.issueToken(c)
+}
+
+// imported is the answer to an import. What else is in its header is there already.
+type imported struct{ middleware.Answer }
+
+// VisitImportServiceTemplatesResponse sends the answer.
+func (a imported) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
+	return a.WriteTo(w)
+}
+
+func valueOf[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

@@ -2,14 +2,15 @@ package automation_test
 
 import (
 	"bufio"
-	"context"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,364 +18,526 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"assetflow/api/apitest"
+	"assetflow/api/automation"
+	"assetflow/api/middleware"
+	"assetflow/assetpackage/servicetemplate"
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
-	"assetflow/storage"
 )
 
-func item(number int64, fileName string) catalog.TemplateImportItem {
-	return catalog.TemplateImportItem{Number: number, FileName: fileName, Action: catalog.TemplateCreate}
+const (
+	base        = "/Automation/v1"
+	pathImport  = base + "/services/ServiceTemplates/actions/import/invoke"
+	pathForm    = base + "/services/ServiceTemplates/actions/import"
+	pathList    = base + "/objects/ServiceTemplates"
+	pathVersion = base + "/configuration/version"
+	challenge   = `Basic realm="Assetflow", charset="UTF-8"`
+)
+
+// commonHeaders stand in every answer.
+var commonHeaders = map[string]string{
+	"Access-Control-Expose-Headers": "WWW-Authenticate", "Access-Control-Allow-Origin": "*",
+	"Access-Control-Allow-Methods":     "GET, POST, DELETE, PUT, HEAD, OPTIONS",
+	"Access-Control-Allow-Credentials": "true", "Cache-Control": "no-cache", "X-Request-Id": "*",
 }
 
-// The vendor's own example, as curl sends it, with the password that our policy asks for.
-func TestImportAsInTheVendorsExample(t *testing.T) {
+func headers(more map[string]string) map[string]string {
+	all := map[string]string{}
+	for name, value := range commonHeaders {
+		all[name] = value
+	}
+	for name, value := range more {
+		all[name] = value
+	}
+	return all
+}
+
+// call is a request by a caller who signs in with a password, and what a success has.
+func call(name, method, url string, c caller, status int) apitest.Scenario {
+	s := apitest.Scenario{
+		Name: name, Method: method, URL: url, Headers: map[string]string{"Authorization": c.basic}, WantStatus: status,
+		WantHeaders: headers(map[string]string{"WWW-Authenticate": "*"}),
+	}
+	if c.basic == "" {
+		s.Headers = map[string]string{}
+	}
+	switch {
+	case status == http.StatusUnauthorized:
+		s.WantHeaders["WWW-Authenticate"] = challenge
+	case status >= 300:
+		s.WantHeaders["WWW-Authenticate"] = ""
+	}
+	return s
+}
+
+func imports(name string, c caller, body string, status int) apitest.Scenario {
+	s := call(name, http.MethodPost, pathImport, c, status)
+	s.Body, s.Headers["Content-Type"], s.Headers["Accept"] = body, formType, "application/json"
+	return s
+}
+
+// refused adds what the body of a refusal must say.
+func refused(s apitest.Scenario, messageID, message, data string) apitest.Scenario {
+	s.WantHeaders["Content-Type"] = "application/json"
+	s.Check = func(t testing.TB, resp *http.Response, body []byte) {
+		t.Helper()
+		var got map[string]string // every field is a text
+		require.NoError(t, json.Unmarshal(body, &got))
+		require.Len(t, got, 5)
+		require.Equal(t, resp.Request.URL.String(), got["errorSource"])
+		require.Equal(t, "Automation", got["application"])
+		require.Equal(t, messageID, got["messageID"])
+		require.NotEmpty(t, got["message"])
+		require.Regexp(t, message, got["message"])
+		require.Equal(t, data, got["messageData"])
+	}
+	return s
+}
+
+type importAnswer struct {
+	InstanceID        string   `json:"instanceID"`
+	Created           string   `json:"created"`
+	Updated           string   `json:"updated"`
+	Completed         string   `json:"completed"`
+	State             string   `json:"state"`
+	AffectedResource  []string `json:"affectedResource"`
+	AffectedResources []string `json:"affectedResources"`
+	ResultType        string   `json:"resultType"`
+	Result            []struct {
+		Message   string `json:"message"`
+		MessageID string `json:"messageID"`
+	} `json:"result"`
+}
+
+var (
+	jobTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$`)
+	uuid    = regexp.MustCompile(`^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$`)
+)
+
+// succeeded checks the answer to an import of the named .st files, and gives it.
+func succeeded(t testing.TB, origin string, body []byte, files ...string) importAnswer {
+	t.Helper()
+	var got importAnswer
+	require.NoError(t, json.Unmarshal(body, &got))
+	require.Regexp(t, uuid, got.InstanceID)
+	require.Regexp(t, jobTime, got.Created)
+	require.Equal(t, got.Created, got.Updated)
+	require.Equal(t, got.Created, got.Completed)
+	require.Equal(t, "success", got.State)
+	require.Equal(t, "message", got.ResultType)
+	require.Equal(t, got.AffectedResource, got.AffectedResources)
+	require.Len(t, got.AffectedResource, len(files))
+	require.Len(t, got.Result, len(files))
+	for i, name := range files {
+		require.Regexp(t, "^"+regexp.QuoteMeta(origin+pathList)+`/[1-9]\d*$`, got.AffectedResource[i])
+		require.Equal(t, "KNAE03111-I", got.Result[i].MessageID)
+		require.Equal(t, "The service template was imported successfully (service template file name: "+name+").", got.Result[i].Message)
+	}
+	return got
+}
+
+func importsWell(name string, c caller, body string, files ...string) apitest.Scenario {
+	s := imports(name, c, body, http.StatusOK)
+	s.WantHeaders["Content-Type"] = "application/json"
+	s.Check = func(t testing.TB, resp *http.Response, body []byte) {
+		t.Helper()
+		succeeded(t, "http://"+resp.Request.URL.Host, body, files...)
+	}
+	return s
+}
+
+// The vendor's example, byte for byte as far as it is known, from a client that waits for 100 Continue.
+func TestTheVendorsExample(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	user, err := d.auth.AddUser(t.Context(), "vendor", "system", "manager-manager")
+	d.newSystem()
+	const fileName, length = "SP_GenericApplication_01.20.00.st", 2106265
+	m := manifest("com.example.SP", "GenericApplication", "01.20.00")
+	m.Steps = []servicetemplate.Step{{KeyName: "s", Plugin: servicetemplate.Plugin{VendorID: "v", KeyName: "p", Version: "01.00.00"}}}
+	body := ""
+	for n := 2 << 20; len(body) != length; n += length - len(body) {
+		random := make([]byte, n)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+		var file strings.Builder
+		require.NoError(t, servicetemplate.Write(t.Context(), &file, m, []string{"plugins/v_p_01.00.00/data"}, func(string) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(string(random))), nil
+		}))
+		body = form(filePart(fileName, file.String()))
+	}
+	server := newServer(t, d.handler)
+	address := server.Listener.Addr().String()
+	conn := connect(t, address)
+	_, err := fmt.Fprintf(conn, "POST /Automation/v1/services/ServiceTemplates/actions/import/invoke HTTP/1.1\r\n"+
+		"Authorization: Basic c3lzdGVtOm1hbmFnZXI=\r\n"+
+		"User-Agent: curl/7.36.0\r\n"+
+		"Host: 10.196.184.182:22015\r\n"+
+		"Accept: application/json\r\n"+
+		"Content-Length: 2106265\r\n"+
+		"Expect: 100-continue\r\n"+
+		"Content-Type: multipart/form-data; boundary=------------------------5564f06622f7727e\r\n\r\n")
 	require.NoError(t, err)
-	require.NoError(t, d.auth.GrantRole(t.Context(), user.ID, d.scene.Project.ID, "Admin"))
-	d.jobs.end = succeed(t, item(1116, "SP_GenericApplication_01.20.00.st"))
-	server := httptest.NewServer(d.handler)
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
-
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", host)
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	body := form("SP_GenericApplication_01.20.00.st", strings.Repeat("template ", 1000))
-	_, err = fmt.Fprintf(conn, "POST /Automation/v1/services/ServiceTemplates/actions/import/invoke HTTP/1.1\r\n"+
-		"Authorization: Basic c3lzdGVtOm1hbmFnZXItbWFuYWdlcg==\r\nUser-Agent: curl/7.36.0\r\nHost: %s\r\nAccept: application/json\r\n"+
-		"Content-Length: %d\r\nExpect: 100-continue\r\nContent-Type: %s\r\n\r\n", host, len(body), formType)
-	require.NoError(t, err)
-	answers := bufio.NewReader(conn)
-	line, err := answers.ReadString('\n')
+	reader := bufio.NewReader(conn)
+	line, err := reader.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "HTTP/1.1 100 Continue\r\n", line)
-	_, err = answers.ReadString('\n')
+	_, err = reader.ReadString('\n')
 	require.NoError(t, err)
 	_, err = io.WriteString(conn, body)
 	require.NoError(t, err)
-	resp, err := http.ReadResponse(answers, nil)
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-
-	require.Equal(t, http.StatusOK, resp.StatusCode, "%s", text)
-	for name, want := range map[string]string{
-		"Access-Control-Expose-Headers": "WWW-Authenticate", "Access-Control-Allow-Origin": "*",
-		"Access-Control-Allow-Methods": "GET, POST, DELETE, PUT, HEAD, OPTIONS", "Access-Control-Allow-Credentials": "true",
-		"Cache-Control": "no-cache", "Content-Type": "application/json",
-	} {
-		require.Equal(t, []string{want}, resp.Header.Values(name), name)
-	}
-	require.Regexp(t, `^HSSO \S+$`, resp.Header.Get("WWW-Authenticate"))
-	require.Len(t, d.jobs.started, 1)
-	sub := d.jobs.started[0]
-	require.JSONEq(t, fmt.Sprintf(`{
-		"instanceID": "%s", "created": "2026-03-04T05:06:07.089+00:00", "updated": "2026-03-04T05:06:07.089+00:00",
-		"completed": "2026-03-04T05:06:07.089+00:00", "state": "success",
-		"affectedResource": ["http://%s/Automation/v1/objects/ServiceTemplates/1116"],
-		"affectedResources": ["http://%s/Automation/v1/objects/ServiceTemplates/1116"], "resultType": "message",
-		"result": [{"message": "The service template was imported successfully (service template file name: SP_GenericApplication_01.20.00.st).",
-			"messageID": "KNAE03111-I"}]}`, sub.JobID, host, host), string(text))
-	require.Equal(t, "SP_GenericApplication_01.20.00.st", sub.FileName)
-	require.Equal(t, user.ID, sub.UserID)
-	require.Equal(t, d.scene.Project.ID, sub.ProjectID)
-	require.EqualValues(t, 9000, sub.Staged.Size)
-	require.Equal(t, []string{storage.StagingKey(sub.ProjectID, sub.JobID)}, d.staged(), "the upload is the job's")
-	require.Equal(t, 30*time.Second, d.jobs.waited)
-}
-
-func TestImportOfABundle(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	d.jobs.end = succeed(t, item(7, "b.st"), item(3, "a<b>.st"))
-	d.run(apitest.Scenario{
-		Name: "two", Method: "POST", URL: invoke, Body: form("both.zip", "zip"), Headers: map[string]string{"Content-Type": formType},
-		Prepare: as("develop"), WantStatus: 200,
-		WantBody: []string{`(service template file name: b.st).`, `a\u003cb\u003e.st`, `"state":"success"`},
-		Check: func(t testing.TB, _ *http.Response, body []byte) {
-			t.Helper()
-			var shown struct{ AffectedResource []string }
-			require.NoError(t, json.Unmarshal(body, &shown))
-			require.Len(t, shown.AffectedResource, 2)
-			require.Regexp(t, `/7$`, shown.AffectedResource[0])
-			require.Regexp(t, `/3$`, shown.AffectedResource[1])
-		},
-	})
-}
-
-func TestImportThatTakesLong(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	d.options.Wait = 7 * time.Second
-	d.handler = d.newHandler()
-	scenario := apitest.Scenario{
-		Method: "POST", URL: invoke, Body: form("a.st", "zip"), Headers: map[string]string{"Content-Type": formType}, Prepare: as("develop"), WantStatus: 200,
-	}
-	running, queued := scenario, scenario
-	running.Name, running.WantBody, running.WantNotBody = "running", []string{`"state":"running"`, `"affectedResource":[]`, "KNAE90030-I"}, []string{"completed"}
-	d.run(running)
-	require.Equal(t, 7*time.Second, d.jobs.waited)
-	d.jobs.end = func(job *jobs.Job) { job.State = catalog.JobQueued }
-	queued.Name, queued.WantBody = "queued", []string{`"state":"queued"`}
-	queued.Headers = map[string]string{"Content-Type": formType, "Assetflow-On-Conflict": "queue"}
-	d.jobs.running = "somebody"
-	d.run(queued)
-	require.Equal(t, jobs.OnConflictQueue, d.jobs.started[1].OnConflict)
-}
-
-// What is wrong with the file is the caller's, with the identifier of the first reason; the rest is ours.
-func TestImportThatFails(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	reason := func(code, message string) catalog.Reason {
-		return catalog.Reason{ResourceType: "service-template", ResourceName: "x.st", Code: code, Message: message}
-	}
-	cancelled := reject(reason("cancelled", "It was cancelled."))
-	for _, test := range []struct {
-		name   string
-		end    func(*jobs.Job)
-		status int
-		want   []string
-	}{
-		{"not a template", reject(reason("not_a_template", "It is none.")), 400, []string{`"messageID":"KNAE90001-E"`, `"message":"It is none."`, `"messageData":"x.st"`}},
-		{"several", reject(reason("bad_version", "First."), reason("bomb", "Second.")), 400, []string{`"messageID":"KNAE90005-E"`, `"message":"First. Second."`}},
-		{"another release", reject(reason("release_differs", "It differs.")), 400, []string{`"messageID":"KNAE90010-E"`}},
-		{"duplicate", reject(reason("duplicate_template", "Twice.")), 400, []string{`"messageID":"KNAE90007-E"`}},
-		{"our failure", reject(reason("internal", "It was us.")), 500, []string{`"messageID":"KNAE90012-E"`, "It was us."}},
-		{"timeout", reject(reason("timeout", "Too long.")), 500, []string{`"messageID":"KNAE90012-E"`}},
-		{"cancelled", func(job *jobs.Job) { cancelled(job); job.State = catalog.JobCancelled }, 500, []string{`"messageID":"KNAE90012-E"`}},
-		{"no reason", reject(), 500, []string{`"messageID":"KNAE90012-E"`}},
-	} {
-		d.jobs.end = test.end
-		d.run(apitest.Scenario{
-			Name: test.name, Method: "POST", URL: invoke, Body: form("x.st", "zip"), Headers: map[string]string{"Content-Type": formType},
-			Prepare: as("develop"), WantStatus: test.status, WantBody: append(test.want, `"application":"Automation"`, invoke),
-			WantHeaders: map[string]string{"WWW-Authenticate": ""},
-		})
-	}
-}
-
-func TestImportIsRefused(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	headers := func(more ...string) map[string]string {
-		h := map[string]string{"Content-Type": formType}
-		for i := 0; i < len(more); i += 2 {
-			h[more[i]] = more[i+1]
+	resp, answer := readAnswer(t, reader)
+	require.Equal(t, 200, resp.StatusCode, "%s", answer)
+	for name, want := range commonHeaders {
+		if want != "*" {
+			require.Equal(t, []string{want}, resp.Header.Values(name), name)
 		}
-		return h
 	}
-	good := form("a.st", "zip")
-	for _, s := range []apitest.Scenario{
-		{Name: "no form", Body: "zip", Headers: headers("Content-Type", "application/zip"), WantStatus: 415, WantBody: []string{"KNAE90023-E"}},
-		{Name: "no boundary", Body: good, Headers: headers("Content-Type", "multipart/form-data"), WantStatus: 415, WantBody: []string{"KNAE90023-E"}},
-		{Name: "no body", Headers: headers(), WantStatus: 400, WantBody: []string{"KNAE90001-E"}},
-		{Name: "another part", Body: formOf(`form-data; name="package"; filename="a.st"`, "zip"), Headers: headers(), WantStatus: 400, WantBody: []string{"one part, file"}},
-		{Name: "no file name", Body: formOf(`form-data; name="file"`, "zip"), Headers: headers(), WantStatus: 400, WantBody: []string{"KNAE90008-E"}},
-		{Name: "empty file", Body: form("a.st", ""), Headers: headers(), WantStatus: 400, WantBody: []string{"empty"}},
-		{Name: "cut off", Body: good[:len(good)-9], Headers: headers(), WantStatus: 400, WantBody: []string{"KNAE90001-E"}},
-		{Name: "too large", Body: form("a.st", strings.Repeat("x", maxUpload+1)), Headers: headers(), WantStatus: 400, WantBody: []string{"KNAE90009-E"}},
-		{Name: "bad key", Body: good, Headers: headers("Idempotency-Key", "a b"), WantStatus: 400, WantBody: []string{"KNAE90022-E"}},
-		{Name: "unknown conflict", Body: good, Headers: headers("Assetflow-On-Conflict", "x"), WantStatus: 400, WantBody: []string{"KNAE90022-E"}},
+	require.Equal(t, "application/json", resp.Header.Get("Content-Type"))
+	require.Regexp(t, `^HSSO \S+$`, resp.Header.Get("WWW-Authenticate"))
+	succeeded(t, "http://10.196.184.182:22015", answer, fileName)
+	require.Empty(t, d.staged())
+}
+
+func connect(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	return conn
+}
+
+func readAnswer(t *testing.T, r *bufio.Reader) (*http.Response, []byte) {
+	t.Helper()
+	resp, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp, body
+}
+
+// What needs nothing of the body is refused before 100 Continue: no client sends 100 MB for nothing.
+func TestRefusedBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.jobs.running = jobs.NewID()
+	server := newServer(t, d.handler)
+	for _, tc := range []struct {
+		name, authorization, contentType, more string
+		length, status                         int
+		messageID                              string
+	}{
+		{"nobody", "", formType, "", 100 << 20, 401, "KNAE90020-E"},
+		{"a wrong password", basicOf("dev", "wrong password"), formType, "", 100 << 20, 401, "KNAE90020-E"},
+		{"no permission", d.modifier.basic, formType, "", 100 << 20, 403, "KNAE90021-E"},
+		{"a page of another server", d.developer.basic, formType, "Origin: http://evil.example\r\n", 100 << 20, 403, "KNAE90028-E"},
+		{"another type", d.developer.basic, "application/zip", "", 1 << 20, 415, "KNAE90023-E"},
+		{"too large", d.developer.basic, formType, "", 100 << 20, 400, "KNAE90009-E"},
+		{"a bad key", d.developer.basic, formType, "Idempotency-Key: a b\r\n", 1 << 20, 400, "KNAE90022-E"},
+		{"one runs", d.developer.basic, formType, "", 1 << 20, 409, "KNAE90011-E"},
 	} {
-		s.Method, s.URL, s.Prepare, s.OutsideDocument = "POST", invoke, as("develop"), true
-		s.WantBody = append(s.WantBody, `"errorSource":"http://127.0.0.1`)
-		d.run(s)
+		t.Run(tc.name, func(t *testing.T) {
+			conn := connect(t, server.Listener.Addr().String())
+			_, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n%s\r\n",
+				pathImport, tc.authorization, tc.contentType, tc.length, tc.more)
+			require.NoError(t, err)
+			resp, answer := readAnswer(t, bufio.NewReader(conn))
+			require.Equal(t, tc.status, resp.StatusCode, "%s", answer)
+			require.Contains(t, string(answer), tc.messageID)
+			require.True(t, resp.Close)
+		})
 	}
 	require.Empty(t, d.jobs.started)
 	require.Empty(t, d.staged())
-
-	post := apitest.Scenario{Name: "post", Method: "POST", URL: invoke, Body: good, Headers: headers(), Prepare: as("develop")}
-	running := post
-	running.WantStatus, running.WantBody = 409, []string{"KNAE90011-E", `"messageData":"0192"`}
-	d.jobs.running = "0192"
-	d.run(running)
-	d.jobs.running = ""
-	d.jobs.startErr = fault.New(fault.Conflict, jobs.CodeRunning, "A job runs.").WithDetails("0192")
-	d.run(running)
-	require.Empty(t, d.staged(), "what was refused is not kept")
-	away := post
-	away.WantStatus, away.WantBody, away.WantNotBody = 412, []string{"KNAE90025-E"}, []string{"secret"}
-	d.jobs.startErr = fault.New(fault.Unavailable, jobs.CodeNotReady, "Try again.").Wrap(errors.New("a secret of ours"))
-	d.run(away)
-	require.Len(t, d.staged(), 1, "the job may run all the same")
-	d.jobs.startErr, d.jobs.awaitErr = nil, errors.New("a secret of ours")
-	bug := away
-	bug.WantStatus, bug.WantBody = 500, []string{"KNAE90012-E"}
-	d.run(bug)
-	d.jobs.awaitErr = nil
-	d.options.Store = awayStore{d.store}
-	d.handler = d.newHandler()
-	d.run(bug)
 }
 
-// awayStore takes nothing in.
-type awayStore struct{ *storage.Store }
-
-func (awayStore) Stage(context.Context, string, io.Reader, int64) (storage.Staged, error) {
-	return storage.Staged{}, fault.New(fault.Unavailable, "storage.unavailable", "The store is away.").Wrap(errors.New("a secret of ours"))
-}
-
-// A caller who waits for "100 Continue" and is refused never sends the file.
-func TestARefusedCallerSendsNothing(t *testing.T) {
+func TestImport(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	server := httptest.NewServer(d.handler)
-	t.Cleanup(server.Close)
-	for name, test := range map[string]struct {
-		user    string
-		kind    string
-		running string
-		status  int
-	}{
-		"unknown": {"nobody", formType, "", 401}, "not permitted": {"modify", formType, "", 403}, "no form": {"develop", "text/plain", "", 415},
-		"running": {"develop", formType, "0192", 409},
-	} {
-		d.jobs.running = test.running
-		read := &countingReader{}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+invoke, io.LimitReader(read, 100<<20))
-		require.NoError(t, err)
-		r.ContentLength = 100 << 20
-		if test.running != "" || test.status != 409 {
-			r.ContentLength = maxUpload
-		}
-		r.Header.Set("Expect", "100-continue")
-		r.Header.Set("Content-Type", test.kind)
-		r.SetBasicAuth(test.user, password)
-		client := http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
-		resp, err := client.Do(r)
-		require.NoError(t, err, name)
-		require.NoError(t, resp.Body.Close())
-		require.Equal(t, test.status, resp.StatusCode, name)
-		require.Zero(t, read.n, name)
-	}
+	v := apitest.Validator(t, automation.Document())
+	one := template(t, manifest("com.example", "one", "01.00.00"))
+	debug := manifest("com.example", "two", "01.00.00")
+	debug.ReleaseState = servicetemplate.Debug
+	first := template(t, debug)
+	debug.Description = "another build"
+	second := template(t, debug)
+	final := manifest("com.example", "two", "01.00.00")
+	other := manifest("com.example", "one", "01.00.00")
+	other.Description = "not the same"
+	all := bundle(t, bundleFile{"z.st", template(t, manifest("com.example", "z", "00.00.01"))}, bundleFile{"folder/a.st", one})
+	file := func(name string, content []byte) string { return form(filePart(name, string(content))) }
+	token := importsWell("with a token", caller{}, file("t.st", one), "t.st")
+	token.Headers["X-Auth-Token"] = d.developer.token
+	quoted := importsWell("boundary in quotes", d.developer, file("t.st", one), "t.st")
+	quoted.Headers["Content-Type"] = `Multipart/Form-Data; boundary="` + boundary + `"`
+	chunked := importsWell("length unknown", d.developer, file("t.st", one), "t.st")
+	chunked.Prepare = func(_ testing.TB, r *http.Request) { r.ContentLength = -1 }
+	apitest.Run(t, d.handler, v, []apitest.Scenario{
+		importsWell("a template", d.developer, file("com.example_one_01.00.00.st", one), "com.example_one_01.00.00.st"),
+		importsWell("the same once more", d.admin, file("com.example_one_01.00.00.st", one), "com.example_one_01.00.00.st"),
+		refused(imports("a release that differs", d.developer, file("one.st", template(t, other)), 400), "KNAE90010-E", "other content", "one.st"),
+		importsWell("a debug build", d.developer, file("two_d.st", first), "two_d.st"),
+		importsWell("in its place another one", d.developer, file("two_d.st", second), "two_d.st"),
+		importsWell("in its place the release", d.developer, file("two.st", template(t, final)), "two.st"),
+		importsWell("a bundle, in its order", d.developer, file("all.zip", all), "z.st", "a.st"),
+		importsWell("a bundle that says it is a template", d.developer, file("all.st", all), "z.st", "a.st"),
+		importsWell("a template that says it is a bundle", d.developer, file("one.zip", one), "one.zip"),
+		importsWell("a name in capitals", d.developer, file("ONE.ST", one), "ONE.ST"),
+		importsWell("a path", d.developer, file(`C:\\Users\\me\\one.st`, one), "one.st"),
+		importsWell("a path that leads out", d.developer, file("../../etc/one.st", one), "one.st"),
+		importsWell("a name of other letters", d.developer, file("Ünï 中 <b>.st", one), "Ünï 中 <b>.st"),
+		importsWell("a name with what cannot be seen", d.developer, file("a\u202est\u200b.st", one), "a?st?.st"),
+		token, quoted, chunked,
+	})
+	require.Empty(t, d.staged())
+	require.Len(t, d.jobs.started, 17)
+	require.Equal(t, len(d.jobs.started), d.jobs.checked)
+	list, total, err := d.catalog.ListServiceTemplates(t.Context(), catalog.TemplateFilter{ProjectID: d.project.ID})
+	require.NoError(t, err)
+	require.Equal(t, 3, total)
+	require.Equal(t, "release", list[1].ReleaseState)
 }
 
-type countingReader struct{ n int }
-
-func (r *countingReader) Read(p []byte) (int, error) {
-	r.n += len(p)
-	return len(p), nil
-}
-
-// Names of files are shown without folders and without what cannot be seen.
-func TestNamesOfUploads(t *testing.T) {
+func TestImportRefusals(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	for sent, want := range map[string]string{
-		"/etc/passwd.st": "passwd.st", `C:\\templates\\a.st`: "a.st", "a\u200bb.st": "a?b.st", "Vorlage für alle.st": "Vorlage für alle.st", "no.txt": "no.txt",
-	} {
-		d.jobs.started = nil
-		d.run(apitest.Scenario{
-			Name: want, Method: "POST", URL: invoke, Body: form(sent, "zip"), Headers: map[string]string{"Content-Type": formType},
-			Prepare: as("develop"), WantStatus: 200,
-		})
-		require.Equal(t, want, d.jobs.started[0].FileName)
+	v := apitest.Validator(t, automation.Document())
+	good := template(t, manifest("com.example", "one", "01.00.00"))
+	file := func(name string, content string) string { return form(filePart(name, content)) }
+	whole := file("one.st", string(good))
+	bad := func(name, body, messageID, message, data string) apitest.Scenario {
+		return refused(imports(name, d.developer, body, 400), messageID, message, data)
 	}
+	with := func(s apitest.Scenario, name, value string) apitest.Scenario {
+		s.Headers[name] = value
+		return s
+	}
+	contentType := func(value string) apitest.Scenario {
+		return refused(with(imports("type "+value, d.developer, whole, 415), "Content-Type", value), "KNAE90023-E", "multipart/form-data", "")
+	}
+	none := refused(imports("no type", d.developer, whole, 415), "KNAE90023-E", "multipart/form-data", "")
+	delete(none.Headers, "Content-Type")
+	large := strings.Repeat("x", maxUpload+1)
+	chunked := refused(imports("too large, length unknown", d.developer, file("one.st", large), 400), "KNAE90009-E", "", "")
+	chunked.Prepare = func(_ testing.TB, r *http.Request) { r.ContentLength = -1 }
+	keyTwice := bad("a key given twice", whole, "KNAE90022-E", "given once", "")
+	keyTwice.Prepare = func(_ testing.TB, r *http.Request) { r.Header["Idempotency-Key"] = []string{"a", "b"} }
+	bundled := func(files ...bundleFile) string { return file("all.zip", string(bundle(t, files...))) }
+	apitest.Run(t, d.handler, v, []apitest.Scenario{
+		// 400: not a .st or .zip, or corrupted or invalid.
+		bad("no body", "", "KNAE90027-E", "no body", ""),
+		bad("no form", "hello", "KNAE90027-E", "", ""),
+		bad("cut off", whole[:len(whole)-10], "KNAE90027-E", "closing boundary", ""),
+		bad("no part", "--"+boundary+"--\r\n", "KNAE90027-E", "exactly one part, file", ""),
+		bad("another part", form(part{`form-data; name="other"; filename="one.st"`, "x"}), "KNAE90027-E", "exactly one part, file", ""),
+		bad("two parts", form(filePart("one.st", string(good)), filePart("two.st", string(good))), "KNAE90027-E", "exactly one part, file", ""),
+		bad("an empty file", file("one.st", ""), "KNAE90027-E", "empty", ""),
+		bad("no file name", form(part{`form-data; name="file"`, string(good)}), "KNAE90008-E", "", ""),
+		bad("no file chosen", file("", ""), "KNAE90008-E", "", ""),
+		bad("another extension", file("one.tar", string(good)), "KNAE90008-E", `\.st and \.zip`, ""),
+		bad("a folder's extension", file("one.st/evil", string(good)), "KNAE90008-E", "", ""),
+		bad("no zip", file("one.st", "hello, world"), "KNAE90001-E", "", "one.st"),
+		bad("a zip of something else", file("one.zip", string(bundle(t, bundleFile{"readme.txt", []byte("hello")}))), "KNAE90001-E", "template.json", "one.zip"),
+		bad("truncated", file("one.st", string(good[:len(good)-30])), "KNAE90002-E", "", "one.st"),
+		bad("template.json is none", file("one.st", string(bundle(t, bundleFile{"template.json", []byte("{}")}))), "KNAE90004-E", "", "one.st"),
+		bad("a bad version", file("one.st", string(bundle(t, bundleFile{
+			"template.json", []byte(`{"keyName": "a", "vendorID": "b", "version": "1.2"}`),
+		}))), "KNAE90005-E", "", "one.st"),
+		bad("twice in a bundle", bundled(bundleFile{"a.st", good}, bundleFile{"b.st", good}), "KNAE90007-E", "", "b.st"),
+		bad("a bad one among good ones", bundled(bundleFile{"a.st", good}, bundleFile{"b.st", []byte("hello")}), "KNAE90001-E", "", "b.st"),
+		keyTwice,
+		with(bad("an unknown way", whole, "KNAE90022-E", "", ""), "Assetflow-On-Conflict", "hurry"),
+		// 401: no login permission.
+		refused(imports("nobody", caller{}, whole, 401), "KNAE90020-E", "", ""),
+		refused(imports("wrong password", caller{basic: basicOf("dev", "incorrect horse")}, whole, 401), "KNAE90020-E", "wrong", ""),
+		refused(imports("no such user", caller{basic: basicOf("nobody", password)}, whole, 401), "KNAE90020-E", "wrong", ""),
+		refused(imports("no base64", caller{basic: "Basic !"}, whole, 401), "KNAE90020-E", "", ""),
+		refused(imports("a forged token", caller{basic: "HSSO ed355b6e59f72c675dca1498e951439e8aa0d8_V0300"}, whole, 401), "KNAE90020-E", "", ""),
+		// 403: no import permission.
+		refused(imports("Modify", d.modifier, whole, 403), "KNAE90021-E", "templates:import", ""),
+		refused(imports("Submit", d.submitter, whole, 403), "KNAE90021-E", "templates:import", ""),
+		refused(imports("no role", d.stranger, whole, 403), "KNAE90021-E", "no role", ""),
+		refused(imports("several projects", d.multi, whole, 403), "KNAE90021-E", "X-Project-Id", ""),
+		refused(with(imports("a project of others", d.developer, whole, 403), "X-Project-Id", d.other.ID), "KNAE90021-E", "", ""),
+		refused(with(imports("no such project", d.developer, whole, 403), "X-Project-Id", "nothing"), "KNAE90021-E", "", ""),
+		// 415: Content-Type invalid.
+		none, contentType("application/zip"), contentType("multipart/form-data"), contentType("multipart/mixed; boundary=" + boundary),
+		contentType("application/x-www-form-urlencoded"),
+		refused(imports("too large", d.developer, file("one.st", large), 400), "KNAE90009-E", "", ""),
+		chunked,
+	})
+	require.Empty(t, d.staged())
+	_, total, err := d.catalog.ListServiceTemplates(t.Context(), catalog.TemplateFilter{ProjectID: d.project.ID})
+	require.NoError(t, err)
+	require.Zero(t, total)
 }
 
-func TestImportWithAKey(t *testing.T) {
+// Answers to what becomes of the job.
+func TestImportOutcomes(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	d.jobs.end = succeed(t, item(1, "a.st"))
-	post := func(name, content string, status int) apitest.Scenario {
-		return apitest.Scenario{
-			Name: name, Method: "POST", URL: invoke, Body: form("a.st", content), Prepare: as("develop"), WantStatus: status,
-			Headers: map[string]string{"Content-Type": formType, "Idempotency-Key": "k"},
-		}
+	d.wait = 50 * time.Millisecond
+	d.renew(middleware.DefaultPace(10 * time.Second))
+	v := apitest.Validator(t, automation.Document())
+	body := form(filePart("one.st", string(template(t, manifest("com.example", "one", "01.00.00")))))
+	play := func(s apitest.Scenario) {
+		t.Helper()
+		apitest.Run(t, d.handler, v, []apitest.Scenario{s})
 	}
-	var first []byte
-	begin := post("first", "zip", 200)
-	begin.Check = func(_ testing.TB, _ *http.Response, body []byte) { first = body }
-	again := post("again", "zip", 200)
-	again.WantHeaders = map[string]string{"Idempotency-Replayed": "true", "WWW-Authenticate": "*"}
-	again.Check = func(t testing.TB, _ *http.Response, body []byte) { t.Helper(); require.Equal(t, first, body) }
-	other := post("another file", "other", 400)
-	d.run(begin, again, other)
-	require.Len(t, d.jobs.started, 1)
-	require.Len(t, d.staged(), 1)
-}
+	ended := func(state catalog.JobState, reasons ...catalog.Reason) {
+		d.jobs.outcome = &jobs.Job{Job: catalog.Job{State: state, Reasons: reasons}}
+	}
+	reason := func(code, file string) catalog.Reason {
+		return catalog.Reason{ResourceType: "service-template", ResourceName: file, Code: code, Message: "Because of " + file + "."}
+	}
+	const runs = "01936b2e-7f00-7abc-8def-0123456789ab"
 
-// The claim of a process that died is taken over with its job id, and the upload is brought to where that job looks for it.
-func TestImportIsCarriedThrough(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	d.jobs.end = succeed(t, item(1, "a.st"))
-	d.jobs.startErr = fault.New(fault.Unavailable, jobs.CodeNotReady, "Try again.")
-	post := apitest.Scenario{
-		Name: "post", Method: "POST", URL: invoke, Body: form("a.st", "zip"), Prepare: as("develop"), WantStatus: 412,
-		Headers: map[string]string{"Content-Type": formType, "Idempotency-Key": "k"},
-	}
-	d.run(post)
-	require.Len(t, d.staged(), 1)
+	d.jobs.running = runs
+	play(refused(imports("one runs", d.developer, body, 409), "KNAE90011-E", "", runs))
+	d.jobs.running, d.jobs.startErr = "", fault.New(fault.Conflict, jobs.CodeRunning, "A job runs.").WithDetails(runs)
+	play(refused(imports("one has started meanwhile", d.developer, body, 409), "KNAE90011-E", "", runs))
+	require.Empty(t, d.staged())
+	d.jobs.startErr = fault.New(fault.Conflict, jobs.CodeQueueFull, "Too many wait.")
+	play(refused(imports("too many wait", d.developer, body, 409), "KNAE90011-E", "", ""))
+	require.Empty(t, d.staged())
+	d.jobs.startErr = fault.New(fault.Unavailable, jobs.CodeNotReady, "Away.").Wrap(errors.New("a secret of ours"))
+	away := refused(imports("the job service is away", d.developer, body, 412), "KNAE90025-E", "^Away.$", "")
+	away.WantNotBody = []string{"secret"}
+	play(away)
+	require.Len(t, d.staged(), 1, "the job may run: it keeps its file")
+	require.NoError(t, d.store.DeleteStaged(t.Context(), d.staged()[0]))
+	d.jobs.startErr = errors.New("a secret of ours")
+	broken := refused(imports("an error of ours", d.developer, body, 500), "KNAE90012-E", "internal", "")
+	broken.WantNotBody = []string{"secret"}
+	play(broken)
+	require.NoError(t, d.store.DeleteStaged(t.Context(), d.staged()[0]))
 	d.jobs.startErr = nil
-	post.WantStatus = 200
-	d.run(post)
+
+	ended(catalog.JobFailed, reason("bad_icon", "a.st"), reason("bad_version", "a.st"), reason("bad_version", "b.st"))
+	play(refused(imports("several reasons", d.developer, body, 400), "KNAE90006-E", "^Because of a.st. Because of a.st. Because of b.st.$", "a.st, b.st"))
+	ours := func(name, message string) {
+		t.Helper()
+		s := refused(imports(name, d.developer, body, 500), "KNAE90012-E", message, "")
+		check := s.Check
+		s.Check = func(t testing.TB, resp *http.Response, body []byte) {
+			t.Helper()
+			id := d.jobs.started[len(d.jobs.started)-1].JobID
+			require.Contains(t, string(body), `"messageData":"`+id+`"`)
+			check(t, resp, bytes.Replace(body, []byte(id), nil, 1))
+		}
+		play(s)
+	}
+	for _, code := range []string{"internal", "abandoned", "timeout"} {
+		ended(catalog.JobFailed, reason(code, "a.st"))
+		ours(code, "^Because of a.st.$")
+	}
+	ended(catalog.JobFailed)
+	ours("nobody said why", "internal")
+	ended(catalog.JobCancelled, reason("cancelled", "a.st"))
+	ours("cancelled", "cancelled")
+	d.jobs.outcome = nil
+
+	goesOn := func(name, state string) apitest.Scenario {
+		s := imports(name, d.developer, body, 200)
+		s.Check = func(t testing.TB, _ *http.Response, body []byte) {
+			t.Helper()
+			var got importAnswer
+			require.NoError(t, json.Unmarshal(body, &got))
+			require.Equal(t, state, got.State)
+			require.Regexp(t, uuid, got.InstanceID)
+			require.Contains(t, d.jobs.jobs, got.InstanceID)
+			require.Regexp(t, jobTime, got.Created)
+			require.Contains(t, string(body), `"affectedResource":[],"affectedResources":[]`)
+			require.Contains(t, string(body), `"result":[{"message":"The import goes on (file name: one.st). Follow it by its instanceID.","messageID":"KNAE90030-I"}]`)
+			require.NotContains(t, string(body), "completed")
+		}
+		return s
+	}
+	d.jobs.never = true
+	play(goesOn("takes long", "running"))
+	queued := goesOn("waits", "queued")
+	queued.Headers["Assetflow-On-Conflict"] = "queue"
+	d.jobs.running = runs // not asked
+	play(queued)
+	require.Equal(t, jobs.OnConflictQueue, d.jobs.started[len(d.jobs.started)-1].OnConflict)
+	d.jobs.running, d.jobs.awaitErr = "", fault.New(fault.Unavailable, jobs.CodeNotReady, "Away.")
+	play(goesOn("cannot be asked", "running"))
+}
+
+// The answer may take longer than a client may stall: it is the service that it waits for.
+func TestALongWaitIsNotAStall(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.wait, d.jobs.never = 700*time.Millisecond, true
+	d.renew(middleware.DefaultPace(100 * time.Millisecond))
+	body := form(filePart("one.st", string(template(t, manifest("com.example", "one", "01.00.00")))))
+	start := time.Now()
+	s := imports("waits", d.developer, body, 200)
+	s.WantBody = []string{`"state":"running"`}
+	apitest.Run(t, d.handler, nil, []apitest.Scenario{s})
+	require.GreaterOrEqual(t, time.Since(start), d.wait)
+}
+
+func TestImportIntoAStoreThatIsAway(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.staging = &awayStaging{}
+	d.renew(middleware.DefaultPace(10 * time.Second))
+	body := form(filePart("one.st", string(template(t, manifest("com.example", "one", "01.00.00")))))
+	s := refused(imports("away", d.developer, body, 500), "KNAE90029-E", "temporary store", "")
+	s.WantNotBody = []string{"secret"}
+	apitest.Run(t, d.handler, apitest.Validator(t, automation.Document()), []apitest.Scenario{s})
+	require.Empty(t, d.jobs.started)
+}
+
+func TestIdempotentImport(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	v := apitest.Validator(t, automation.Document())
+	body := form(filePart("one.st", string(template(t, manifest("com.example", "one", "01.00.00")))))
+	var answers []string
+	keyed := func(name, key, body string, status int, replayed string) apitest.Scenario {
+		s := imports(name, d.developer, body, status)
+		s.Headers["Idempotency-Key"] = key
+		s.WantHeaders["Idempotency-Replayed"] = replayed
+		s.Check = func(_ testing.TB, _ *http.Response, body []byte) { answers = append(answers, string(body)) }
+		return s
+	}
+	again := keyed("another boundary", "k", strings.ReplaceAll(body, boundary, "b"), 200, "true")
+	again.Headers["Content-Type"] = "multipart/form-data; boundary=b"
+	d.jobs.running = jobs.NewID() // the job of the first request, for what the cheap check knows
+	apitest.Run(t, d.handler, v, []apitest.Scenario{keyed("first", "k", body, 200, ""), keyed("again", "k", body, 200, "true"), again})
+	require.Len(t, answers, 3)
+	require.Equal(t, answers[0], answers[1])
+	require.Equal(t, answers[0], answers[2])
 	require.Len(t, d.jobs.started, 1)
-	sub := d.jobs.started[0]
-	require.Equal(t, []string{storage.StagingKey(sub.ProjectID, sub.JobID)}, d.staged())
-	require.Equal(t, storage.StagingKey(sub.ProjectID, sub.JobID), sub.Staged.Key)
-}
+	require.Empty(t, d.staged())
 
-func TestImportForm(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	page := apitest.Scenario{
-		URL: services + "/actions/import", Prepare: as("develop"), WantStatus: 200,
-		WantHeaders: map[string]string{"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "*", "X-Content-Type-Options": "nosniff", "WWW-Authenticate": "*"},
-		WantBody:    []string{`<form method="post" action="` + invoke + `" enctype="multipart/form-data">`, `type="file"`, `name="file"`},
-	}
-	for accept, status := range map[string]int{
-		"": 200, "text/html": 200, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8": 200, "text/*": 200, "*/*": 200, "application/json": 406,
-		"text/html;q=0, */*": 406, "*/*;q=0.0": 406, "nonsense": 406, "application/json, text/html; level=1": 200,
-	} {
-		s := page
-		s.Name, s.Headers = "accept "+accept, map[string]string{"Accept": accept}
-		if accept == "" {
-			s.Headers = nil
-		}
-		if status != 200 {
-			s.WantStatus, s.WantHeaders, s.WantBody = status, nil, []string{"KNAE90024-E"}
-		}
-		d.run(s)
-	}
-}
+	multi := keyed("in one project", "m", body, 200, "")
+	multi.Headers["Authorization"], multi.Headers["X-Project-Id"] = d.multi.basic, d.project.ID
+	elsewhere := refused(keyed("in another project", "m", body, 400, ""), "KNAE90022-E", "another request", "")
+	elsewhere.Headers["Authorization"], elsewhere.Headers["X-Project-Id"] = d.multi.basic, d.other.ID
+	apitest.Run(t, d.handler, v, []apitest.Scenario{
+		refused(keyed("other bytes", "k", form(filePart("one.st", "hello")), 400, ""), "KNAE90022-E", "another request", ""),
+		refused(keyed("other name", "k", strings.Replace(body, "one.st", "two.st", 1), 400, ""), "KNAE90022-E", "another request", ""),
+		multi, elsewhere,
+	})
 
-// A page of another site cannot use the name and password that a browser remembers.
-func TestPagesOfOtherSites(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	tmpl := d.stock(catalogTemplate("01.00.00"), "zip")
-	_, session, err := d.auth.AuthenticateAutomation(t.Context(), signedIn("develop"))
+	// A job that has failed has failed: its answer is kept.
+	answers = nil
+	bad := form(filePart("bad.st", "hello"))
+	apitest.Run(t, d.handler, v, []apitest.Scenario{keyed("bad", "b", bad, 400, ""), keyed("as bad", "b", bad, 400, "true")})
+	require.Equal(t, answers[0], answers[1])
+	require.Empty(t, d.staged())
+
+	// The job service was away: the next try starts the job that may run already.
+	d.jobs.startErr = fault.New(fault.Unavailable, jobs.CodeNotReady, "Away.")
+	apitest.Run(t, d.handler, v, []apitest.Scenario{keyed("away", "a", body, 412, "")})
+	claim, _, err := d.catalog.ClaimSubmission(t.Context(), d.developer.user.ID, "a", "some other fingerprint", catalog.NewID(), time.Now())
 	require.NoError(t, err)
-	token, err := d.auth.IssueHSSO(session)
-	require.NoError(t, err)
-	post := apitest.Scenario{
-		Name: "post", Method: "POST", URL: invoke, Body: form("a.st", "zip"), Prepare: as("develop"), WantStatus: 403, WantBody: []string{"KNAE90021-E"},
-		Headers: map[string]string{"Content-Type": formType, "Sec-Fetch-Site": "cross-site"},
-	}
-	remove := post
-	remove.Name, remove.Method, remove.Body, remove.URL = "delete", "DELETE", "", fmt.Sprint(objects, "/", tmpl.Number)
-	remove.Headers = map[string]string{"Origin": "https://evil.example"}
-	own := post
-	own.Name, own.WantStatus, own.WantBody, own.Headers = "own page", 200, nil, map[string]string{"Content-Type": formType, "Sec-Fetch-Site": "same-origin"}
-	script := post
-	script.Name, script.WantStatus, script.WantBody = "script with a token", 200, nil
-	script.Prepare = func(_ testing.TB, r *http.Request) { r.Header.Set("Authorization", "HSSO "+token.Value) }
-	preflight := apitest.Scenario{
-		Name: "preflight", Method: "OPTIONS", URL: invoke, WantStatus: 204, OutsideDocument: true,
-		WantHeaders: map[string]string{"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"},
-	}
-	d.run(post, remove, own, script, preflight)
-	require.Len(t, d.jobs.started, 2)
-}
-
-func signedIn(user string) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.SetBasicAuth(user, password)
-	return r
+	d.jobs.startErr = nil
+	apitest.Run(t, d.handler, v, []apitest.Scenario{keyed("there again", "a", body, 200, "")})
+	require.Equal(t, claim.JobID, d.jobs.started[len(d.jobs.started)-1].JobID)
+	require.Empty(t, d.staged())
 }

@@ -1,15 +1,18 @@
 package automation_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"os"
 	"strings"
@@ -18,10 +21,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/argon2"
 
-	"assetflow/api/apitest"
 	"assetflow/api/automation"
 	"assetflow/api/middleware"
+	"assetflow/api/upload"
+	"assetflow/assetpackage"
+	"assetflow/assetpackage/servicetemplate"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
@@ -34,7 +40,9 @@ import (
 // s3Config is the bucket of this package's tests: one server per process.
 var s3Config storage.Config
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	ctx := context.Background()
@@ -62,197 +70,371 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// fakeJobs stands for the job service, to force what it can answer. It imports nothing.
+// fakeJobs carries imports out at once on the real catalog and store, unless it is told otherwise.
 type fakeJobs struct {
+	catalog *catalog.Catalog
+	store   *storage.Store
+
 	mu       sync.Mutex
 	running  string // id of the job that runs; empty: free
 	startErr error
 	awaitErr error
-	end      func(job *jobs.Job) // how the jobs end; nil: they run
+	outcome  *jobs.Job // how every job ends; nil: as its file has it
+	never    bool      // no job ends
 	started  []jobs.TemplateSubmission
-	waited   time.Duration
-	rows     map[string]string // project by id: jobs that were written down, whether or not they started
+	checked  int
+	jobs     map[string]jobs.Job
 }
 
 func (f *fakeJobs) CheckFree(_ context.Context, kind catalog.JobKind, _, _ string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.running != "" && kind == catalog.ServiceTemplateImport {
+	f.checked++
+	if kind != catalog.ServiceTemplateImport {
+		return fmt.Errorf("asked for %s", kind)
+	}
+	if f.running != "" {
 		return fault.New(fault.Conflict, jobs.CodeRunning, "A job runs.").WithDetails(f.running)
 	}
 	return nil
 }
 
-func (f *fakeJobs) StartTemplateImport(_ context.Context, sub jobs.TemplateSubmission) (jobs.Job, error) {
+func (f *fakeJobs) StartTemplateImport(ctx context.Context, sub jobs.TemplateSubmission) (jobs.Job, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.startErr != nil {
 		return jobs.Job{}, f.startErr
 	}
+	if job, known := f.jobs[sub.JobID]; known {
+		return job, nil
+	}
 	f.started = append(f.started, sub)
-	return jobs.Job{Job: catalog.Job{ID: sub.JobID, ProjectID: sub.ProjectID, Subject: sub.FileName, State: catalog.JobRunning}}, nil
+	job := jobs.Job{Job: catalog.Job{
+		ID: sub.JobID, Kind: catalog.ServiceTemplateImport, ProjectID: sub.ProjectID, UserID: sub.UserID, Subject: sub.FileName,
+		State: catalog.JobRunning, CreatedAt: time.Now().UTC(),
+	}}
+	if sub.OnConflict == jobs.OnConflictQueue {
+		job.State = catalog.JobQueued
+	}
+	f.jobs[sub.JobID] = job
+	if f.never {
+		return job, nil
+	}
+	ended, err := f.carryOut(ctx, job, sub)
+	f.jobs[sub.JobID] = ended
+	return job, err
+}
+
+// carryOut does what the workflow does.
+func (f *fakeJobs) carryOut(ctx context.Context, job jobs.Job, sub jobs.TemplateSubmission) (jobs.Job, error) {
+	defer func() { _ = f.store.DeleteStaged(ctx, sub.Staged.Key) }()
+	now := time.Now().UTC()
+	job.EndedAt = &now
+	if f.outcome != nil {
+		job.State, job.Reasons, job.Result = f.outcome.State, f.outcome.Reasons, f.outcome.Result
+		return job, nil
+	}
+	fail := func(reasons []catalog.Reason) (jobs.Job, error) {
+		job.State, job.Reasons = catalog.JobFailed, reasons
+		return job, nil
+	}
+	bundle, err := servicetemplate.Open(ctx, sub.FileName, f.store.OpenStaged(ctx, sub.Staged.Key, sub.Staged.Size), assetpackage.Limits{}, nil)
+	var bad *assetpackage.ProblemsError
+	if errors.As(err, &bad) {
+		reasons := make([]catalog.Reason, 0, len(bad.Problems))
+		for _, p := range bad.Problems {
+			reasons = append(reasons, catalog.Reason(p))
+		}
+		return fail(reasons)
+	}
+	if err != nil {
+		return job, err
+	}
+	row := job.Job
+	row.WorkflowID, row.EndedAt = "template-import:"+sub.ProjectID+":"+sub.UserID, nil
+	if err := f.catalog.InsertJob(ctx, row); err != nil {
+		return job, err
+	}
+	imp := catalog.TemplateImport{JobID: sub.JobID, ProjectID: sub.ProjectID, UserID: sub.UserID}
+	for _, t := range bundle.Templates() {
+		m := t.Manifest
+		imp.Templates = append(imp.Templates, catalog.ImportedTemplate{FileName: t.FileName, ServiceTemplate: catalog.ServiceTemplate{
+			KeyName: m.KeyName, DisplayName: m.DisplayName, VendorID: m.VendorID, VendorName: m.VendorName, Version: m.Version,
+			Description: m.Description, ReleaseState: m.ReleaseState, SupportedScheduleType: m.SupportedScheduleType,
+			Tags: m.Tags, UsedServices: m.UsedServices, UsedTemplates: m.UsedTemplates, SHA256: t.SHA256, Size: t.Size,
+		}})
+		if err := f.storeBlob(ctx, t); err != nil {
+			return job, err
+		}
+	}
+	reasons, err := f.catalog.CompareTemplates(ctx, imp)
+	if err != nil {
+		return job, err
+	}
+	if len(reasons) > 0 {
+		return fail(reasons)
+	}
+	result, err := f.catalog.CommitTemplates(ctx, imp)
+	if err != nil {
+		return job, err
+	}
+	job.State = catalog.JobSucceeded
+	job.Result, err = json.Marshal(result)
+	return job, err
+}
+
+func (f *fakeJobs) storeBlob(ctx context.Context, t servicetemplate.Template) error {
+	if _, err := f.catalog.TouchBlobs(ctx, []catalog.Blob{{SHA256: t.SHA256, Size: t.Size}}); err != nil {
+		return err
+	}
+	content, err := t.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }()
+	return f.store.PutBlob(ctx, t.SHA256, t.Size, content)
+}
+
+func (f *fakeJobs) Await(ctx context.Context, projectID, jobID string, most time.Duration) (jobs.Job, error) {
+	f.mu.Lock()
+	job, known := f.jobs[jobID]
+	never, err := f.never, f.awaitErr
+	f.mu.Unlock()
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	if !known || job.ProjectID != projectID {
+		return jobs.Job{}, fault.New(fault.NotFound, jobs.CodeNotFound, "The job does not exist.")
+	}
+	if never {
+		select {
+		case <-time.After(most):
+		case <-ctx.Done():
+			return job, ctx.Err()
+		}
+	}
+	return job, nil
 }
 
 func (f *fakeJobs) ProjectOf(_ context.Context, jobID string) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	project, ok := f.rows[jobID]
-	if !ok {
+	job, known := f.jobs[jobID]
+	if !known {
 		return "", fault.New(fault.NotFound, jobs.CodeNotFound, "The job does not exist.")
 	}
-	return project, nil
-}
-
-func (f *fakeJobs) Await(_ context.Context, projectID, jobID string, most time.Duration) (jobs.Job, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waited = most
-	if f.awaitErr != nil {
-		return jobs.Job{}, f.awaitErr
-	}
-	job := jobs.Job{Job: catalog.Job{ID: jobID, ProjectID: projectID, State: catalog.JobRunning, CreatedAt: time.Now().UTC(), Subject: f.started[len(f.started)-1].FileName}}
-	if f.end != nil {
-		f.end(&job)
-	}
-	return job, nil
-}
-
-// succeed lets imports end with these templates.
-func succeed(t testing.TB, items ...catalog.TemplateImportItem) func(*jobs.Job) {
-	t.Helper()
-	result, err := json.Marshal(catalog.TemplateImportResult{Created: len(items), Templates: items})
-	require.NoError(t, err)
-	return func(job *jobs.Job) {
-		end := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
-		job.State, job.Result, job.EndedAt = catalog.JobSucceeded, result, &end
-	}
-}
-
-func reject(reasons ...catalog.Reason) func(*jobs.Job) {
-	return func(job *jobs.Job) { job.State, job.Reasons = catalog.JobFailed, reasons }
+	return job.ProjectID, nil
 }
 
 // deployment is the contract on a real catalog, real sign-in and a real S3 server.
 type deployment struct {
-	t       *testing.T
-	scene   catalogtest.Scene // its project is the one that the users have roles in
-	catalog *catalog.Catalog
-	store   *storage.Store
-	auth    *auth.Service
-	jobs    *fakeJobs
-	options automation.Options
-	handler http.Handler
+	t         *testing.T
+	catalog   *catalog.Catalog
+	store     *storage.Store
+	auth      *auth.Service
+	now       func() time.Time // of auth
+	jobs      *fakeJobs
+	handler   http.Handler
+	project   catalog.Project
+	other     catalog.Project // in which only multi has a role
+	admin     caller
+	developer caller
+	modifier  caller
+	submitter caller
+	stranger  caller // without any role
+	multi     caller // Develop in project and other
+	staging   upload.StagingReader
+	blobs     automation.Blobs
+	wait      time.Duration
+}
+
+type caller struct {
+	user  catalog.User
+	basic string // header Authorization
+	token string // X-Auth-Token
 }
 
 const (
-	maxUpload = 1 << 20
+	maxUpload = 4 << 20
 	password  = "correct horse battery"
-	objects   = "/Automation/v1/objects/ServiceTemplates"
-	services  = "/Automation/v1/services/ServiceTemplates"
-	invoke    = services + "/actions/import/invoke"
 )
 
 func newDeployment(t *testing.T) *deployment {
 	t.Helper()
-	store, err := storage.Open(t.Context(), s3Config)
+	ctx := t.Context()
+	store, err := storage.Open(ctx, s3Config)
 	require.NoError(t, err)
-	d := &deployment{t: t, catalog: catalogtest.New(t), store: store, jobs: &fakeJobs{}}
-	d.scene = catalogtest.NewScene(t, d.catalog)
+	d := &deployment{t: t, catalog: catalogtest.New(t), store: store, now: time.Now, wait: 30 * time.Second}
+	d.jobs = &fakeJobs{catalog: d.catalog, store: store, jobs: map[string]jobs.Job{}}
 	keys, err := auth.ParseMasterKey(auth.GenerateMasterKey())
 	require.NoError(t, err)
-	logger := slog.New(slog.DiscardHandler)
-	d.auth = auth.New(d.catalog, keys, auth.WithLogger(logger))
-	for _, role := range auth.Roles() {
-		d.addUser(strings.ToLower(role), role)
-	}
-	d.addUser("stranger", "")
-	d.options = automation.Options{
-		Auth: d.auth, Jobs: d.jobs, Templates: d.catalog, Submissions: d.catalog, Store: store, Logger: logger,
-		MaxUploadBytes: maxUpload, Version: "1.2.3",
-	}
-	d.handler = d.newHandler()
+	d.auth = auth.New(d.catalog, keys, auth.WithLogger(slog.New(slog.DiscardHandler)), auth.WithClock(func() time.Time { return d.now() }))
+	d.project, err = d.catalog.CreateProject(ctx, "acme", "shop")
+	require.NoError(t, err)
+	d.other, err = d.catalog.CreateProject(ctx, "acme", "other")
+	require.NoError(t, err)
+	d.admin = d.newCaller("admin", auth.RoleAdmin, d.project)
+	d.developer = d.newCaller("dev", auth.RoleDevelop, d.project)
+	d.modifier = d.newCaller("mod", auth.RoleModify, d.project)
+	d.submitter = d.newCaller("sub", auth.RoleSubmit, d.project)
+	d.stranger = d.newCaller("stranger", "")
+	d.multi = d.newCaller("multi", auth.RoleDevelop, d.project, d.other)
+	d.staging, d.blobs = store, store
+	d.renew(middleware.DefaultPace(10 * time.Second))
 	return d
 }
 
-func (d *deployment) newHandler() http.Handler {
-	engine := middleware.NewEngine(d.options.Logger, middleware.NewForms(automation.WriteError))
-	automation.Register(engine, d.options)
-	return middleware.SlowClients(engine, middleware.DefaultPace(10*time.Second))
+// renew puts the handler together again after a change of what it works with.
+func (d *deployment) renew(pace middleware.Pace) {
+	logger := slog.New(slog.DiscardHandler)
+	engine := middleware.NewEngine(logger, middleware.NewForms(automation.WriteError))
+	automation.Register(engine, automation.Options{
+		Auth: d.auth, Jobs: d.jobs, Templates: d.catalog, Submissions: d.catalog, Staging: d.staging, Blobs: d.blobs,
+		Logger: logger, MaxUploadBytes: maxUpload, Wait: d.wait, Version: "1.2.3",
+	})
+	d.handler = middleware.SlowClients(engine, pace)
 }
 
-func (d *deployment) addUser(name, role string) catalog.User {
+func (d *deployment) newCaller(name string, role auth.Role, projects ...catalog.Project) caller {
 	d.t.Helper()
-	user, err := d.auth.AddUser(d.t.Context(), "acme", name, password)
+	ctx := d.t.Context()
+	user, err := d.auth.AddUser(ctx, "acme", name, password)
 	require.NoError(d.t, err)
-	if role != "" {
-		require.NoError(d.t, d.auth.GrantRole(d.t.Context(), user.ID, d.scene.Project.ID, role))
+	for _, p := range projects {
+		require.NoError(d.t, d.auth.GrantRole(ctx, user.ID, p.ID, string(role)))
 	}
-	return user
-}
-
-// run plays scenarios and validates the answers.
-func (d *deployment) run(scenarios ...apitest.Scenario) {
-	d.t.Helper()
-	apitest.Run(d.t, d.handler, apitest.Validator(d.t, automation.Document()), scenarios)
-}
-
-// as gives a Prepare that signs in by name and password.
-func as(user string) func(testing.TB, *http.Request) {
-	return func(_ testing.TB, r *http.Request) { r.SetBasicAuth(user, password) }
-}
-
-// stock puts a template into the project whose file has the given content.
-func (d *deployment) stock(tmpl catalog.ImportedTemplate, content string) catalog.ServiceTemplate {
-	d.t.Helper()
-	sum := sha256.Sum256([]byte(content))
-	tmpl.SHA256, tmpl.Size = hex.EncodeToString(sum[:]), int64(len(content))
-	require.NoError(d.t, d.store.PutBlob(d.t.Context(), tmpl.SHA256, tmpl.Size, strings.NewReader(content)))
-	item := d.scene.ImportTemplates(d.t, tmpl).Templates[0]
-	stocked, err := d.catalog.ServiceTemplate(d.t.Context(), d.scene.Project.ID, item.Number)
+	token, err := d.auth.IssueToken(ctx, auth.PasswordLogin{Domain: "acme", User: name, Password: password})
 	require.NoError(d.t, err)
-	return stocked
+	return caller{user: user, basic: basicOf(name, password), token: token.Value}
 }
 
-// staged lists what is in the project's staging.
+func basicOf(name, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))
+}
+
+// newSystem makes the user of the vendor's example, whose password is shorter than we allow to set.
+func (d *deployment) newSystem() {
+	d.t.Helper()
+	ctx := d.t.Context()
+	salt := bytes.Repeat([]byte{1}, 16)
+	b64 := base64.RawStdEncoding.EncodeToString
+	hash := fmt.Sprintf("$argon2id$v=%d$m=1024,t=1,p=1$%s$%s", argon2.Version, b64(salt), b64(argon2.IDKey([]byte("manager"), salt, 1, 1024, 1, 32)))
+	user, err := d.catalog.CreateUser(ctx, "acme", "system", hash)
+	require.NoError(d.t, err)
+	require.NoError(d.t, d.auth.GrantRole(ctx, user.ID, d.project.ID, string(auth.RoleAdmin)))
+}
+
 func (d *deployment) staged() []string {
 	d.t.Helper()
 	var left []string
-	prefix := "staging/" + d.scene.Project.ID + "/"
-	for o, err := range d.store.ListStaged(context.Background(), prefix) {
-		require.NoError(d.t, err)
-		left = append(left, o.Key)
-	}
-	for u, err := range d.store.ListUnfinishedUploads(context.Background(), prefix) {
-		require.NoError(d.t, err)
-		left = append(left, u.Key+" (unfinished)")
+	for _, p := range []catalog.Project{d.project, d.other} {
+		for o, err := range d.store.ListStaged(context.Background(), "staging/"+p.ID+"/") {
+			require.NoError(d.t, err)
+			left = append(left, o.Key)
+		}
+		for u, err := range d.store.ListUnfinishedUploads(context.Background(), "staging/"+p.ID+"/") {
+			require.NoError(d.t, err)
+			left = append(left, u.Key+" (unfinished)")
+		}
 	}
 	return left
+}
+
+// template makes a .st file.
+func template(t testing.TB, m servicetemplate.Manifest) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, servicetemplate.Write(context.Background(), &b, m, nil, nil))
+	return b.Bytes()
+}
+
+func manifest(vendorID, keyName, version string) servicetemplate.Manifest {
+	return servicetemplate.Manifest{VendorID: vendorID, KeyName: keyName, Version: version}
+}
+
+// bundleFile is a file of a bundle.
+type bundleFile struct {
+	name    string
+	content []byte
+}
+
+// bundle makes a .zip with the files in the given order.
+func bundle(t testing.TB, files ...bundleFile) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, f := range files {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: zip.Store})
+		require.NoError(t, err)
+		_, err = w.Write(f.content)
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return b.Bytes()
 }
 
 const boundary = "------------------------5564f06622f7727e"
 
 const formType = "multipart/form-data; boundary=" + boundary
 
-// form is what curl -F file=@name sends.
-func form(name, content string) string {
-	return formOf(fmt.Sprintf(`form-data; name="file"; filename="%s"`, name), content)
+// part is one part of a form.
+type part struct {
+	disposition string // header Content-Disposition
+	content     string
 }
 
-func formOf(disposition, content string) string {
+func filePart(filename, content string) part {
+	return part{disposition: fmt.Sprintf(`form-data; name="file"; filename="%s"`, filename), content: content}
+}
+
+func form(parts ...part) string {
 	var body strings.Builder
 	w := multipart.NewWriter(&body)
 	if err := w.SetBoundary(boundary); err != nil {
 		panic(err)
 	}
-	pw, err := w.CreatePart(textproto.MIMEHeader{"Content-Disposition": {disposition}, "Content-Type": {"application/octet-stream"}})
-	if err != nil {
-		panic(err)
-	}
-	if _, err := io.WriteString(pw, content); err != nil {
-		panic(err)
+	for _, p := range parts {
+		pw, err := w.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/octet-stream"}, "Content-Disposition": {p.disposition}})
+		if err != nil {
+			panic(err)
+		}
+		if _, err := io.WriteString(pw, p.content); err != nil {
+			panic(err)
+		}
 	}
 	if err := w.Close(); err != nil {
 		panic(err)
 	}
 	return body.String()
+}
+
+func newServer(t *testing.T, h http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// awayStaging is a store that cannot be reached.
+type awayStaging struct{}
+
+func (*awayStaging) Stage(context.Context, string, io.Reader, int64) (storage.Staged, error) {
+	return storage.Staged{}, fault.New(fault.Unavailable, "storage.unavailable", "The store is away.").Wrap(errors.New("a secret of ours"))
+}
+
+func (*awayStaging) OpenStaged(context.Context, string, int64) *storage.Object {
+	panic("nothing is staged")
+}
+
+func (*awayStaging) DeleteStaged(context.Context, string) error { return nil }
+
+// slowStaging is a store that takes its time.
+type slowStaging struct {
+	*storage.Store
+	pass func()
+}
+
+func (s slowStaging) Stage(ctx context.Context, key string, r io.Reader, limit int64) (storage.Staged, error) {
+	s.pass()
+	return s.Store.Stage(ctx, key, r, limit)
 }

@@ -17,6 +17,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for ActionMethod.
+const (
+	DELETE ActionMethod = "DELETE"
+	POST   ActionMethod = "POST"
+)
+
+// Valid indicates whether the value is a known member of the ActionMethod enum.
+func (e ActionMethod) Valid() bool {
+	switch e {
+	case DELETE:
+		return true
+	case POST:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorApplication.
 const (
 	Automation ErrorApplication = "Automation"
@@ -32,45 +50,36 @@ func (e ErrorApplication) Valid() bool {
 	}
 }
 
-// Defines values for ImportJobResultType.
+// Defines values for ImportResultType.
 const (
-	ImportJobResultTypeMessage ImportJobResultType = "message"
+	ImportResultTypeMessage ImportResultType = "message"
 )
 
-// Valid indicates whether the value is a known member of the ImportJobResultType enum.
-func (e ImportJobResultType) Valid() bool {
+// Valid indicates whether the value is a known member of the ImportResultType enum.
+func (e ImportResultType) Valid() bool {
 	switch e {
-	case ImportJobResultTypeMessage:
+	case ImportResultTypeMessage:
 		return true
 	default:
 		return false
 	}
 }
 
-// Defines values for ImportJobState.
+// Defines values for ImportState.
 const (
-	Failed   ImportJobState = "failed"
-	Queued   ImportJobState = "queued"
-	Running  ImportJobState = "running"
-	Stopped  ImportJobState = "stopped"
-	Stopping ImportJobState = "stopping"
-	Success  ImportJobState = "success"
+	ImportStateQueued  ImportState = "queued"
+	ImportStateRunning ImportState = "running"
+	ImportStateSuccess ImportState = "success"
 )
 
-// Valid indicates whether the value is a known member of the ImportJobState enum.
-func (e ImportJobState) Valid() bool {
+// Valid indicates whether the value is a known member of the ImportState enum.
+func (e ImportState) Valid() bool {
 	switch e {
-	case Failed:
+	case ImportStateQueued:
 		return true
-	case Queued:
+	case ImportStateRunning:
 		return true
-	case Running:
-		return true
-	case Stopped:
-		return true
-	case Stopping:
-		return true
-	case Success:
+	case ImportStateSuccess:
 		return true
 	default:
 		return false
@@ -134,10 +143,13 @@ func (e ImportServiceTemplatesParamsAssetflowOnConflict) Valid() bool {
 // Action defines model for Action.
 type Action struct {
 	Href       string                   `json:"href"`
-	Method     string                   `json:"method"`
+	Method     ActionMethod             `json:"method"`
 	Name       string                   `json:"name"`
 	Parameters []map[string]interface{} `json:"parameters"`
 }
+
+// ActionMethod defines model for Action.Method.
+type ActionMethod string
 
 // ActionList defines model for ActionList.
 type ActionList struct {
@@ -149,9 +161,11 @@ type ActionList struct {
 type Error struct {
 	Application ErrorApplication `json:"application"`
 
-	// ErrorSource The URL of the call.
+	// ErrorSource The URL that was called.
 	ErrorSource string `json:"errorSource"`
 	Message     string `json:"message"`
+
+	// MessageData What the message is about: a file, a job; empty where there is nothing to name.
 	MessageData string `json:"messageData"`
 	MessageID   string `json:"messageID"`
 }
@@ -159,37 +173,35 @@ type Error struct {
 // ErrorApplication defines model for Error.Application.
 type ErrorApplication string
 
-// ImportJob defines model for ImportJob.
-type ImportJob struct {
-	// AffectedResource The URLs of the templates, in the archive's order.
+// Import defines model for Import.
+type Import struct {
+	// AffectedResource The URLs of the templates, in the order of the bundle. Empty while the import goes on.
 	AffectedResource []string `json:"affectedResource"`
 
-	// AffectedResources The same
+	// AffectedResources The same list, under its other documented name.
 	AffectedResources []string `json:"affectedResources"`
 
 	// Completed Absent while the import goes on.
-	//
-	// Example: 2015-07-29T16:48:26.528+09:00
 	Completed *string `json:"completed,omitempty"`
 
-	// Created Example: 2015-07-29T16:48:26.528+09:00
+	// Created Such as `2015-07-29T16:48:26.528+09:00`. The same as completed where the import has ended.
 	Created string `json:"created"`
 
 	// InstanceID The job's id.
-	InstanceID string              `json:"instanceID"`
-	Result     []Message           `json:"result"`
-	ResultType ImportJobResultType `json:"resultType"`
-	State      ImportJobState      `json:"state"`
+	InstanceID string `json:"instanceID"`
 
-	// Updated Example: 2015-07-29T16:48:26.528+09:00
-	Updated string `json:"updated"`
+	// Result A message for each of the templates; one while the import goes on.
+	Result     []Message        `json:"result"`
+	ResultType ImportResultType `json:"resultType"`
+	State      ImportState      `json:"state"`
+	Updated    string           `json:"updated"`
 }
 
-// ImportJobResultType defines model for ImportJob.ResultType.
-type ImportJobResultType string
+// ImportResultType defines model for Import.ResultType.
+type ImportResultType string
 
-// ImportJobState defines model for ImportJob.State.
-type ImportJobState string
+// ImportState defines model for Import.State.
+type ImportState string
 
 // Message defines model for Message.
 type Message struct {
@@ -199,17 +211,15 @@ type Message struct {
 
 // ServiceTemplate defines model for ServiceTemplate.
 type ServiceTemplate struct {
-	// CreateTime Example: 2014-08-18T16:53:50.000+0900
+	// CreateTime Such as `2014-08-18T16:53:50.000+0900`.
 	CreateTime  string `json:"createTime"`
 	Description string `json:"description"`
 	DisplayName string `json:"displayName"`
 	InstanceID  int64  `json:"instanceID"`
 	KeyName     string `json:"keyName"`
 
-	// Latest There is no higher version.
-	Latest bool `json:"latest"`
-
-	// ModifyTime Example: 2014-08-18T16:53:50.000+0900
+	// Latest No template of the same vendorID and keyName has a higher version.
+	Latest                bool                        `json:"latest"`
 	ModifyTime            string                      `json:"modifyTime"`
 	ReleaseState          ServiceTemplateReleaseState `json:"releaseState"`
 	SupportedScheduleType string                      `json:"supportedScheduleType"`
@@ -232,7 +242,7 @@ type ServiceTemplateReleaseState string
 
 // ServiceTemplateList defines model for ServiceTemplateList.
 type ServiceTemplateList struct {
-	// Count How many there are, on all pages.
+	// Count How many the conditions hold for, on all pages together.
 	Count int               `json:"count"`
 	Data  []ServiceTemplate `json:"data"`
 }
@@ -256,107 +266,103 @@ type OnConflict string
 // ProjectID defines model for ProjectId.
 type ProjectID = string
 
-// BadRequest defines model for BadRequest.
-type BadRequest = Error
+// Refused defines model for Refused.
+type Refused = Error
 
-// Failure defines model for Failure.
-type Failure = Error
-
-// Forbidden defines model for Forbidden.
-type Forbidden = Error
-
-// NotAcceptable defines model for NotAcceptable.
-type NotAcceptable = Error
-
-// NotFound defines model for NotFound.
-type NotFound = Error
+// Running defines model for Running.
+type Running = Error
 
 // Unauthorized defines model for Unauthorized.
 type Unauthorized = Error
 
-// Unavailable defines model for Unavailable.
-type Unavailable = Error
-
 // ListServiceTemplatesParams defines parameters for ListServiceTemplates.
 type ListServiceTemplatesParams struct {
-	// Q Words, each of which is somewhere in keyName, displayName, vendorID, vendorName, tags or description, in upper or
-	// lower case.
+	// Q Words with spaces between them, each of which is somewhere in keyName, displayName, vendorID, vendorName, tags
+	// or description, in capitals or not.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
 	// Tags Tags with commas between them, all of which the template has.
-	Tags     *string `form:"tags,omitempty" json:"tags,omitempty"`
-	VendorID *string `form:"vendorID,omitempty" json:"vendorID,omitempty"`
-	KeyName  *string `form:"keyName,omitempty" json:"keyName,omitempty"`
-	Version  *string `form:"version,omitempty" json:"version,omitempty"`
+	Tags *string `form:"tags,omitempty" json:"tags,omitempty"`
 
-	// HQLFilter An expression over the members of a service template, with `eq = ne <> != gt > lt < ge >= le <= starts ends in`,
-	// `not in`, `and`, `or` and parentheses, such as `vendorID = 'com.example' and version ge '01.20.00'`.
+	// VendorID Exact.
+	VendorID *string `form:"vendorID,omitempty" json:"vendorID,omitempty"`
+
+	// KeyName Exact.
+	KeyName *string `form:"keyName,omitempty" json:"keyName,omitempty"`
+
+	// Version Exact.
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+
+	// HQLFilter A condition such as `version ge '01.20.00' and (vendorID = 'com.example' or latest = true)`. Operators: `eq` `=`
+	// `ne` `<>` `!=` `gt` `>` `lt` `<` `ge` `>=` `le` `<=` `starts` `ends` `in` `not in`; `and`, `or` and
+	// parentheses; text in single quotes, `''` for one of them; lists as `['a','b']`; times as text in ISO 8601 with
+	// a zone. The fields are those of ServiceTemplate.
 	HQLFilter *string `form:"HQL::filter,omitempty" json:"HQL::filter,omitempty"`
 
-	// HQLSortBy Members with commas between them, each with `asc` or `desc` behind it or nothing.
+	// HQLSortBy Fields with commas between them, each with `asc` (as without) or `desc`.
 	HQLSortBy *string `form:"HQL::sortBy,omitempty" json:"HQL::sortBy,omitempty"`
 
-	// HQLOffset How many to pass over.
-	HQLOffset *string `form:"HQL::offset,omitempty" json:"HQL::offset,omitempty"`
+	// HQLOffset How many templates to skip. Does not count where there is `page`.
+	HQLOffset *int `form:"HQL::offset,omitempty" json:"HQL::offset,omitempty"`
 
-	// Page Which page, from 1. Not together with `HQL::offset`.
-	Page *string `form:"page,omitempty" json:"page,omitempty"`
+	// Page Which page of pageSize templates to show, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// PageSize How many, 1 to 1000, which is the default.
-	PageSize *string `form:"pageSize,omitempty" json:"pageSize,omitempty"`
+	// PageSize How many templates to show at most.
+	PageSize *int `form:"pageSize,omitempty" json:"pageSize,omitempty"`
 
-	// XProjectID The project, for callers with roles in several.
+	// XProjectID The project, where the caller has roles in several.
 	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // DeleteServiceTemplateParams defines parameters for DeleteServiceTemplate.
 type DeleteServiceTemplateParams struct {
-	// XProjectID The project, for callers with roles in several.
+	// XProjectID The project, where the caller has roles in several.
 	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // GetServiceTemplateParams defines parameters for GetServiceTemplate.
 type GetServiceTemplateParams struct {
-	// XProjectID The project, for callers with roles in several.
+	// XProjectID The project, where the caller has roles in several.
 	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // ListServiceTemplateActionsParams defines parameters for ListServiceTemplateActions.
 type ListServiceTemplateActionsParams struct {
-	// XProjectID The project, for callers with roles in several.
+	// XProjectID The project, where the caller has roles in several.
 	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // ExportServiceTemplateParams defines parameters for ExportServiceTemplate.
 type ExportServiceTemplateParams struct {
-	// XProjectID The project, for callers with roles in several.
+	// XProjectID The project, where the caller has roles in several.
 	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // ShowImportFormParams defines parameters for ShowImportForm.
 type ShowImportFormParams struct {
-	// XProjectID The project, for callers with roles in several.
+	// XProjectID The project, where the caller has roles in several.
 	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // ImportServiceTemplatesMultipartBody defines parameters for ImportServiceTemplates.
 type ImportServiceTemplatesMultipartBody struct {
-	// File The `.st` or `.zip`.
+	// File The file. Its part has a filename that ends in `.st` or `.zip`; folders in it are ignored.
 	File openapi_types.File `json:"file"`
 }
 
 // ImportServiceTemplatesParams defines parameters for ImportServiceTemplates.
 type ImportServiceTemplatesParams struct {
-	// XProjectID The project, for callers with roles in several.
-	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
-
-	// IdempotencyKey Repeated within 24 hours, the same request with the same key by the same user gets the first answer again, with the
-	// header `Idempotency-Replayed: true`, and no second import starts. A failure is not remembered.
+	// IdempotencyKey Names this request among the caller's, for 24 hours.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// AssetflowOnConflict What becomes of the import while another one of the caller runs: without the header it is refused; `queue` has it
-	// wait, `replace` has the running one cancelled.
+	// AssetflowOnConflict What happens while an import by the same user runs or waits. Without it the request is refused. `queue`: the job
+	// waits until those before it have ended. `replace`: it comes first, and the running one is cancelled. An import that
+	// still waits when the service stops waiting for it is answered with the state `queued`.
 	AssetflowOnConflict *ImportServiceTemplatesParamsAssetflowOnConflict `json:"Assetflow-On-Conflict,omitempty"`
+
+	// XProjectID The project, where the caller has roles in several.
+	XProjectID *ProjectID `json:"X-Project-Id,omitempty"`
 }
 
 // ImportServiceTemplatesParamsAssetflowOnConflict defines parameters for ImportServiceTemplates.
@@ -374,21 +380,21 @@ type ServerInterface interface {
 	// (GET /Automation/v1/objects/ServiceTemplates)
 	ListServiceTemplates(c *gin.Context, params ListServiceTemplatesParams)
 	// DeleteServiceTemplate Delete a service template
-	// (DELETE /Automation/v1/objects/ServiceTemplates/{instanceID})
-	DeleteServiceTemplate(c *gin.Context, instanceID InstanceID, params DeleteServiceTemplateParams)
+	// (DELETE /Automation/v1/objects/ServiceTemplates/{id})
+	DeleteServiceTemplate(c *gin.Context, id InstanceID, params DeleteServiceTemplateParams)
 	// GetServiceTemplate Show a service template
-	// (GET /Automation/v1/objects/ServiceTemplates/{instanceID})
-	GetServiceTemplate(c *gin.Context, instanceID InstanceID, params GetServiceTemplateParams)
+	// (GET /Automation/v1/objects/ServiceTemplates/{id})
+	GetServiceTemplate(c *gin.Context, id InstanceID, params GetServiceTemplateParams)
 	// ListServiceTemplateActions What can be done with a service template
-	// (GET /Automation/v1/objects/ServiceTemplates/{instanceID}/actions)
-	ListServiceTemplateActions(c *gin.Context, instanceID InstanceID, params ListServiceTemplateActionsParams)
+	// (GET /Automation/v1/objects/ServiceTemplates/{id}/actions)
+	ListServiceTemplateActions(c *gin.Context, id InstanceID, params ListServiceTemplateActionsParams)
 	// ExportServiceTemplate Take a service template out
-	// (POST /Automation/v1/objects/ServiceTemplates/{instanceID}/actions/export/invoke)
-	ExportServiceTemplate(c *gin.Context, instanceID InstanceID, params ExportServiceTemplateParams)
-	// ShowImportForm A form for the import
+	// (POST /Automation/v1/objects/ServiceTemplates/{id}/actions/export/invoke)
+	ExportServiceTemplate(c *gin.Context, id InstanceID, params ExportServiceTemplateParams)
+	// ShowImportForm A page with a form that imports
 	// (GET /Automation/v1/services/ServiceTemplates/actions/import)
 	ShowImportForm(c *gin.Context, params ShowImportFormParams)
-	// ImportServiceTemplates Import service templates
+	// ImportServiceTemplates Import a service template, or a bundle of them
 	// (POST /Automation/v1/services/ServiceTemplates/actions/import/invoke)
 	ImportServiceTemplates(c *gin.Context, params ImportServiceTemplatesParams)
 }
@@ -482,7 +488,7 @@ func (siw *ServerInterfaceWrapper) ListServiceTemplates(c *gin.Context) {
 
 	// ------------- Optional query parameter "HQL::offset" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "HQL::offset", c.Request.URL.Query(), &params.HQLOffset, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "HQL::offset", c.Request.URL.Query(), &params.HQLOffset, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter HQL::offset: %w", err), http.StatusBadRequest)
 		return
@@ -490,7 +496,7 @@ func (siw *ServerInterfaceWrapper) ListServiceTemplates(c *gin.Context) {
 
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", c.Request.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", c.Request.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter page: %w", err), http.StatusBadRequest)
 		return
@@ -498,7 +504,7 @@ func (siw *ServerInterfaceWrapper) ListServiceTemplates(c *gin.Context) {
 
 	// ------------- Optional query parameter "pageSize" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "pageSize", c.Request.URL.Query(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pageSize", c.Request.URL.Query(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pageSize: %w", err), http.StatusBadRequest)
 		return
@@ -541,12 +547,12 @@ func (siw *ServerInterfaceWrapper) DeleteServiceTemplate(c *gin.Context) {
 	var err error
 	_ = err
 
-	// ------------- Path parameter "instanceID" -------------
-	var instanceID InstanceID
+	// ------------- Path parameter "id" -------------
+	var id InstanceID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "instanceID", c.Param("instanceID"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instanceID: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -581,7 +587,7 @@ func (siw *ServerInterfaceWrapper) DeleteServiceTemplate(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteServiceTemplate(c, instanceID, params)
+	siw.Handler.DeleteServiceTemplate(c, id, params)
 }
 
 // GetServiceTemplate operation middleware
@@ -590,12 +596,12 @@ func (siw *ServerInterfaceWrapper) GetServiceTemplate(c *gin.Context) {
 	var err error
 	_ = err
 
-	// ------------- Path parameter "instanceID" -------------
-	var instanceID InstanceID
+	// ------------- Path parameter "id" -------------
+	var id InstanceID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "instanceID", c.Param("instanceID"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instanceID: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -630,7 +636,7 @@ func (siw *ServerInterfaceWrapper) GetServiceTemplate(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetServiceTemplate(c, instanceID, params)
+	siw.Handler.GetServiceTemplate(c, id, params)
 }
 
 // ListServiceTemplateActions operation middleware
@@ -639,12 +645,12 @@ func (siw *ServerInterfaceWrapper) ListServiceTemplateActions(c *gin.Context) {
 	var err error
 	_ = err
 
-	// ------------- Path parameter "instanceID" -------------
-	var instanceID InstanceID
+	// ------------- Path parameter "id" -------------
+	var id InstanceID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "instanceID", c.Param("instanceID"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instanceID: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -679,7 +685,7 @@ func (siw *ServerInterfaceWrapper) ListServiceTemplateActions(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListServiceTemplateActions(c, instanceID, params)
+	siw.Handler.ListServiceTemplateActions(c, id, params)
 }
 
 // ExportServiceTemplate operation middleware
@@ -688,12 +694,12 @@ func (siw *ServerInterfaceWrapper) ExportServiceTemplate(c *gin.Context) {
 	var err error
 	_ = err
 
-	// ------------- Path parameter "instanceID" -------------
-	var instanceID InstanceID
+	// ------------- Path parameter "id" -------------
+	var id InstanceID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "instanceID", c.Param("instanceID"), &instanceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	err = runtime.BindStyledParameterWithOptions("simple", "id", c.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
 	if err != nil {
-		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter instanceID: %w", err), http.StatusBadRequest)
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter id: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -728,7 +734,7 @@ func (siw *ServerInterfaceWrapper) ExportServiceTemplate(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ExportServiceTemplate(c, instanceID, params)
+	siw.Handler.ExportServiceTemplate(c, id, params)
 }
 
 // ShowImportForm operation middleware
@@ -782,25 +788,6 @@ func (siw *ServerInterfaceWrapper) ImportServiceTemplates(c *gin.Context) {
 
 	headers := c.Request.Header
 
-	// ------------- Optional header parameter "X-Project-Id" -------------
-	if valueList, found := headers[http.CanonicalHeaderKey("X-Project-Id")]; found {
-		var XProjectID ProjectID
-		n := len(valueList)
-		if n != 1 {
-			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Project-Id, got %d", n), http.StatusBadRequest)
-			return
-		}
-
-		err = runtime.BindStyledParameterWithOptions("simple", "X-Project-Id", valueList[0], &XProjectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
-		if err != nil {
-			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Project-Id: %w", err), http.StatusBadRequest)
-			return
-		}
-
-		params.XProjectID = &XProjectID
-
-	}
-
 	// ------------- Optional header parameter "Idempotency-Key" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
 		var IdempotencyKey IdempotencyKey
@@ -836,6 +823,25 @@ func (siw *ServerInterfaceWrapper) ImportServiceTemplates(c *gin.Context) {
 		}
 
 		params.AssetflowOnConflict = &AssetflowOnConflict
+
+	}
+
+	// ------------- Optional header parameter "X-Project-Id" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Project-Id")]; found {
+		var XProjectID ProjectID
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for X-Project-Id, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Project-Id", valueList[0], &XProjectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter X-Project-Id: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.XProjectID = &XProjectID
 
 	}
 
@@ -879,33 +885,41 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/Automation/v1/services/ServiceTemplates/actions/import/invoke", wrapper.ImportServiceTemplates)
 	router.GET(options.BaseURL+"/Automation/v1/services/ServiceTemplates/actions/import", wrapper.ShowImportForm)
 	router.GET(options.BaseURL+"/Automation/v1/objects/ServiceTemplates", wrapper.ListServiceTemplates)
-	router.DELETE(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:instanceID", wrapper.DeleteServiceTemplate)
-	router.GET(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:instanceID", wrapper.GetServiceTemplate)
-	router.GET(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:instanceID/actions", wrapper.ListServiceTemplateActions)
-	router.POST(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:instanceID/actions/export/invoke", wrapper.ExportServiceTemplate)
+	router.DELETE(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:id", wrapper.DeleteServiceTemplate)
+	router.GET(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:id", wrapper.GetServiceTemplate)
+	router.GET(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:id/actions", wrapper.ListServiceTemplateActions)
+	router.POST(options.BaseURL+"/Automation/v1/objects/ServiceTemplates/:id/actions/export/invoke", wrapper.ExportServiceTemplate)
 	router.GET(options.BaseURL+"/Automation/v1/configuration/version", wrapper.GetVersion)
 }
 
-type BadRequestJSONResponse Error
+type RefusedResponseHeaders struct {
+	XRequestID string
+}
+type RefusedJSONResponse struct {
+	Body Error
 
-type FailureJSONResponse Error
+	Headers RefusedResponseHeaders
+}
 
-type ForbiddenJSONResponse Error
+type RunningResponseHeaders struct {
+	RetryAfter *string
+	XRequestID string
+}
+type RunningJSONResponse struct {
+	Body Error
 
-type NotAcceptableJSONResponse Error
-
-type NotFoundJSONResponse Error
+	Headers RunningResponseHeaders
+}
 
 type UnauthorizedResponseHeaders struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
+	XRequestID      string
 }
 type UnauthorizedJSONResponse struct {
 	Body Error
 
 	Headers UnauthorizedResponseHeaders
 }
-
-type UnavailableJSONResponse Error
 
 type GetVersionRequestObject struct {
 }
@@ -914,15 +928,23 @@ type GetVersionResponseObject interface {
 	VisitGetVersionResponse(w http.ResponseWriter) error
 }
 
-type GetVersion200JSONResponse Version
+type GetVersion200ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetVersion200JSONResponse struct {
+	Body    Version
+	Headers GetVersion200ResponseHeaders
+}
 
 func (response GetVersion200JSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -937,10 +959,46 @@ func (response GetVersion401JSONResponse) VisitGetVersionResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion412JSONResponse struct{ RefusedJSONResponse }
+
+func (response GetVersion412JSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetVersion500ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetVersion500JSONResponse struct {
+	Body    Error
+	Headers GetVersion500ResponseHeaders
+}
+
+func (response GetVersion500JSONResponse) VisitGetVersionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -954,7 +1012,8 @@ type ListServiceTemplatesResponseObject interface {
 }
 
 type ListServiceTemplates200ResponseHeaders struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
+	XRequestID      string
 }
 
 type ListServiceTemplates200JSONResponse struct {
@@ -969,23 +1028,23 @@ func (response ListServiceTemplates200JSONResponse) VisitListServiceTemplatesRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplates400JSONResponse struct{ BadRequestJSONResponse }
+type ListServiceTemplates400JSONResponse struct{ RefusedJSONResponse }
 
 func (response ListServiceTemplates400JSONResponse) VisitListServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1000,59 +1059,82 @@ func (response ListServiceTemplates401JSONResponse) VisitListServiceTemplatesRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplates403JSONResponse struct{ ForbiddenJSONResponse }
+type ListServiceTemplates403ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListServiceTemplates403JSONResponse struct {
+	Body    Error
+	Headers ListServiceTemplates403ResponseHeaders
+}
 
 func (response ListServiceTemplates403JSONResponse) VisitListServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplates412JSONResponse struct{ UnavailableJSONResponse }
+type ListServiceTemplates412ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListServiceTemplates412JSONResponse struct {
+	Body    Error
+	Headers ListServiceTemplates412ResponseHeaders
+}
 
 func (response ListServiceTemplates412JSONResponse) VisitListServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplates500JSONResponse struct{ FailureJSONResponse }
+type ListServiceTemplates500ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListServiceTemplates500JSONResponse struct {
+	Body    Error
+	Headers ListServiceTemplates500ResponseHeaders
+}
 
 func (response ListServiceTemplates500JSONResponse) VisitListServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type DeleteServiceTemplateRequestObject struct {
-	InstanceID InstanceID `json:"instanceID"`
-	Params     DeleteServiceTemplateParams
+	ID     InstanceID `json:"id"`
+	Params DeleteServiceTemplateParams
 }
 
 type DeleteServiceTemplateResponseObject interface {
@@ -1060,7 +1142,8 @@ type DeleteServiceTemplateResponseObject interface {
 }
 
 type DeleteServiceTemplate204ResponseHeaders struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
+	XRequestID      string
 }
 
 type DeleteServiceTemplate204Response struct {
@@ -1068,9 +1151,8 @@ type DeleteServiceTemplate204Response struct {
 }
 
 func (response DeleteServiceTemplate204Response) VisitDeleteServiceTemplateResponse(w http.ResponseWriter) error {
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(204)
 	return nil
 }
@@ -1084,59 +1166,97 @@ func (response DeleteServiceTemplate401JSONResponse) VisitDeleteServiceTemplateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteServiceTemplate403JSONResponse struct{ ForbiddenJSONResponse }
+type DeleteServiceTemplate403JSONResponse struct{ RefusedJSONResponse }
 
 func (response DeleteServiceTemplate403JSONResponse) VisitDeleteServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteServiceTemplate412JSONResponse struct{ UnavailableJSONResponse }
+type DeleteServiceTemplate409ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteServiceTemplate409JSONResponse struct {
+	Body    Error
+	Headers DeleteServiceTemplate409ResponseHeaders
+}
+
+func (response DeleteServiceTemplate409JSONResponse) VisitDeleteServiceTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteServiceTemplate412ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteServiceTemplate412JSONResponse struct {
+	Body    Error
+	Headers DeleteServiceTemplate412ResponseHeaders
+}
 
 func (response DeleteServiceTemplate412JSONResponse) VisitDeleteServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type DeleteServiceTemplate500JSONResponse struct{ FailureJSONResponse }
+type DeleteServiceTemplate500ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteServiceTemplate500JSONResponse struct {
+	Body    Error
+	Headers DeleteServiceTemplate500ResponseHeaders
+}
 
 func (response DeleteServiceTemplate500JSONResponse) VisitDeleteServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type GetServiceTemplateRequestObject struct {
-	InstanceID InstanceID `json:"instanceID"`
-	Params     GetServiceTemplateParams
+	ID     InstanceID `json:"id"`
+	Params GetServiceTemplateParams
 }
 
 type GetServiceTemplateResponseObject interface {
@@ -1144,7 +1264,8 @@ type GetServiceTemplateResponseObject interface {
 }
 
 type GetServiceTemplate200ResponseHeaders struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
+	XRequestID      string
 }
 
 type GetServiceTemplate200JSONResponse struct {
@@ -1159,9 +1280,8 @@ func (response GetServiceTemplate200JSONResponse) VisitGetServiceTemplateRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1176,73 +1296,97 @@ func (response GetServiceTemplate401JSONResponse) VisitGetServiceTemplateRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetServiceTemplate403JSONResponse struct{ ForbiddenJSONResponse }
+type GetServiceTemplate403JSONResponse struct{ RefusedJSONResponse }
 
 func (response GetServiceTemplate403JSONResponse) VisitGetServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetServiceTemplate404JSONResponse struct{ NotFoundJSONResponse }
+type GetServiceTemplate404ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetServiceTemplate404JSONResponse struct {
+	Body    Error
+	Headers GetServiceTemplate404ResponseHeaders
+}
 
 func (response GetServiceTemplate404JSONResponse) VisitGetServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetServiceTemplate412JSONResponse struct{ UnavailableJSONResponse }
+type GetServiceTemplate412ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetServiceTemplate412JSONResponse struct {
+	Body    Error
+	Headers GetServiceTemplate412ResponseHeaders
+}
 
 func (response GetServiceTemplate412JSONResponse) VisitGetServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type GetServiceTemplate500JSONResponse struct{ FailureJSONResponse }
+type GetServiceTemplate500ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetServiceTemplate500JSONResponse struct {
+	Body    Error
+	Headers GetServiceTemplate500ResponseHeaders
+}
 
 func (response GetServiceTemplate500JSONResponse) VisitGetServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ListServiceTemplateActionsRequestObject struct {
-	InstanceID InstanceID `json:"instanceID"`
-	Params     ListServiceTemplateActionsParams
+	ID     InstanceID `json:"id"`
+	Params ListServiceTemplateActionsParams
 }
 
 type ListServiceTemplateActionsResponseObject interface {
@@ -1250,7 +1394,8 @@ type ListServiceTemplateActionsResponseObject interface {
 }
 
 type ListServiceTemplateActions200ResponseHeaders struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
+	XRequestID      string
 }
 
 type ListServiceTemplateActions200JSONResponse struct {
@@ -1265,9 +1410,8 @@ func (response ListServiceTemplateActions200JSONResponse) VisitListServiceTempla
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1282,73 +1426,97 @@ func (response ListServiceTemplateActions401JSONResponse) VisitListServiceTempla
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplateActions403JSONResponse struct{ ForbiddenJSONResponse }
+type ListServiceTemplateActions403JSONResponse struct{ RefusedJSONResponse }
 
 func (response ListServiceTemplateActions403JSONResponse) VisitListServiceTemplateActionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplateActions404JSONResponse struct{ NotFoundJSONResponse }
+type ListServiceTemplateActions404ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListServiceTemplateActions404JSONResponse struct {
+	Body    Error
+	Headers ListServiceTemplateActions404ResponseHeaders
+}
 
 func (response ListServiceTemplateActions404JSONResponse) VisitListServiceTemplateActionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplateActions412JSONResponse struct{ UnavailableJSONResponse }
+type ListServiceTemplateActions412ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListServiceTemplateActions412JSONResponse struct {
+	Body    Error
+	Headers ListServiceTemplateActions412ResponseHeaders
+}
 
 func (response ListServiceTemplateActions412JSONResponse) VisitListServiceTemplateActionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ListServiceTemplateActions500JSONResponse struct{ FailureJSONResponse }
+type ListServiceTemplateActions500ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListServiceTemplateActions500JSONResponse struct {
+	Body    Error
+	Headers ListServiceTemplateActions500ResponseHeaders
+}
 
 func (response ListServiceTemplateActions500JSONResponse) VisitListServiceTemplateActionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
 type ExportServiceTemplateRequestObject struct {
-	InstanceID InstanceID `json:"instanceID"`
-	Params     ExportServiceTemplateParams
+	ID     InstanceID `json:"id"`
+	Params ExportServiceTemplateParams
 }
 
 type ExportServiceTemplateResponseObject interface {
@@ -1356,8 +1524,10 @@ type ExportServiceTemplateResponseObject interface {
 }
 
 type ExportServiceTemplate200ResponseHeaders struct {
-	ContentDisposition *string
-	WWWAuthenticate    *string
+	ContentDisposition string
+	ETag               *string
+	WWWAuthenticate    string
+	XRequestID         string
 }
 
 type ExportServiceTemplate200ApplicationOctetStreamResponse struct {
@@ -1372,12 +1542,12 @@ func (response ExportServiceTemplate200ApplicationOctetStreamResponse) VisitExpo
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
-	if response.Headers.ContentDisposition != nil {
-		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	if response.Headers.ETag != nil {
+		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
 	}
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 
 	if closer, ok := response.Body.(io.ReadCloser); ok {
@@ -1396,79 +1566,111 @@ func (response ExportServiceTemplate401JSONResponse) VisitExportServiceTemplateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ExportServiceTemplate403JSONResponse struct{ ForbiddenJSONResponse }
+type ExportServiceTemplate403JSONResponse struct{ RefusedJSONResponse }
 
 func (response ExportServiceTemplate403JSONResponse) VisitExportServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ExportServiceTemplate404JSONResponse struct{ NotFoundJSONResponse }
+type ExportServiceTemplate404ResponseHeaders struct {
+	XRequestID string
+}
+
+type ExportServiceTemplate404JSONResponse struct {
+	Body    Error
+	Headers ExportServiceTemplate404ResponseHeaders
+}
 
 func (response ExportServiceTemplate404JSONResponse) VisitExportServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ExportServiceTemplate406JSONResponse struct{ NotAcceptableJSONResponse }
+type ExportServiceTemplate406ResponseHeaders struct {
+	XRequestID string
+}
+
+type ExportServiceTemplate406JSONResponse struct {
+	Body    Error
+	Headers ExportServiceTemplate406ResponseHeaders
+}
 
 func (response ExportServiceTemplate406JSONResponse) VisitExportServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ExportServiceTemplate412JSONResponse struct{ UnavailableJSONResponse }
+type ExportServiceTemplate412ResponseHeaders struct {
+	XRequestID string
+}
+
+type ExportServiceTemplate412JSONResponse struct {
+	Body    Error
+	Headers ExportServiceTemplate412ResponseHeaders
+}
 
 func (response ExportServiceTemplate412JSONResponse) VisitExportServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ExportServiceTemplate500JSONResponse struct{ FailureJSONResponse }
+type ExportServiceTemplate500ResponseHeaders struct {
+	XRequestID string
+}
+
+type ExportServiceTemplate500JSONResponse struct {
+	Body    Error
+	Headers ExportServiceTemplate500ResponseHeaders
+}
 
 func (response ExportServiceTemplate500JSONResponse) VisitExportServiceTemplateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1483,7 +1685,9 @@ type ShowImportFormResponseObject interface {
 }
 
 type ShowImportForm200ResponseHeaders struct {
-	WWWAuthenticate *string
+	ContentSecurityPolicy *string
+	WWWAuthenticate       string
+	XRequestID            string
 }
 
 type ShowImportForm200TextHTMLResponse struct {
@@ -1498,9 +1702,11 @@ func (response ShowImportForm200TextHTMLResponse) VisitShowImportFormResponse(w 
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	if response.Headers.ContentSecurityPolicy != nil {
+		w.Header().Set("Content-Security-Policy", fmt.Sprint(*response.Headers.ContentSecurityPolicy))
 	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 
 	if closer, ok := response.Body.(io.ReadCloser); ok {
@@ -1519,65 +1725,89 @@ func (response ShowImportForm401JSONResponse) VisitShowImportFormResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ShowImportForm403JSONResponse struct{ ForbiddenJSONResponse }
+type ShowImportForm403JSONResponse struct{ RefusedJSONResponse }
 
 func (response ShowImportForm403JSONResponse) VisitShowImportFormResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ShowImportForm406JSONResponse struct{ NotAcceptableJSONResponse }
+type ShowImportForm406ResponseHeaders struct {
+	XRequestID string
+}
+
+type ShowImportForm406JSONResponse struct {
+	Body    Error
+	Headers ShowImportForm406ResponseHeaders
+}
 
 func (response ShowImportForm406JSONResponse) VisitShowImportFormResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ShowImportForm412JSONResponse struct{ UnavailableJSONResponse }
+type ShowImportForm412ResponseHeaders struct {
+	XRequestID string
+}
+
+type ShowImportForm412JSONResponse struct {
+	Body    Error
+	Headers ShowImportForm412ResponseHeaders
+}
 
 func (response ShowImportForm412JSONResponse) VisitShowImportFormResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ShowImportForm500JSONResponse struct{ FailureJSONResponse }
+type ShowImportForm500ResponseHeaders struct {
+	XRequestID string
+}
+
+type ShowImportForm500JSONResponse struct {
+	Body    Error
+	Headers ShowImportForm500ResponseHeaders
+}
 
 func (response ShowImportForm500JSONResponse) VisitShowImportFormResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1593,11 +1823,13 @@ type ImportServiceTemplatesResponseObject interface {
 }
 
 type ImportServiceTemplates200ResponseHeaders struct {
-	WWWAuthenticate *string
+	IdempotencyReplayed *string
+	WWWAuthenticate     string
+	XRequestID          string
 }
 
 type ImportServiceTemplates200JSONResponse struct {
-	Body    ImportJob
+	Body    Import
 	Headers ImportServiceTemplates200ResponseHeaders
 }
 
@@ -1608,23 +1840,26 @@ func (response ImportServiceTemplates200JSONResponse) VisitImportServiceTemplate
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ImportServiceTemplates400JSONResponse struct{ BadRequestJSONResponse }
+type ImportServiceTemplates400JSONResponse struct{ RefusedJSONResponse }
 
 func (response ImportServiceTemplates400JSONResponse) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1639,79 +1874,114 @@ func (response ImportServiceTemplates401JSONResponse) VisitImportServiceTemplate
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ImportServiceTemplates403JSONResponse struct{ ForbiddenJSONResponse }
+type ImportServiceTemplates403ResponseHeaders struct {
+	XRequestID string
+}
+
+type ImportServiceTemplates403JSONResponse struct {
+	Body    Error
+	Headers ImportServiceTemplates403ResponseHeaders
+}
 
 func (response ImportServiceTemplates403JSONResponse) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ImportServiceTemplates409JSONResponse Error
+type ImportServiceTemplates409JSONResponse struct{ RunningJSONResponse }
 
 func (response ImportServiceTemplates409JSONResponse) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ImportServiceTemplates412JSONResponse struct{ UnavailableJSONResponse }
+type ImportServiceTemplates412ResponseHeaders struct {
+	XRequestID string
+}
+
+type ImportServiceTemplates412JSONResponse struct {
+	Body    Error
+	Headers ImportServiceTemplates412ResponseHeaders
+}
 
 func (response ImportServiceTemplates412JSONResponse) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(412)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ImportServiceTemplates415JSONResponse Error
+type ImportServiceTemplates415ResponseHeaders struct {
+	XRequestID string
+}
+
+type ImportServiceTemplates415JSONResponse struct {
+	Body    Error
+	Headers ImportServiceTemplates415ResponseHeaders
+}
 
 func (response ImportServiceTemplates415JSONResponse) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(415)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type ImportServiceTemplates500JSONResponse struct{ FailureJSONResponse }
+type ImportServiceTemplates500ResponseHeaders struct {
+	XRequestID string
+}
+
+type ImportServiceTemplates500JSONResponse struct {
+	Body    Error
+	Headers ImportServiceTemplates500ResponseHeaders
+}
 
 func (response ImportServiceTemplates500JSONResponse) VisitImportServiceTemplatesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(500)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1726,21 +1996,21 @@ type StrictServerInterface interface {
 	// (GET /Automation/v1/objects/ServiceTemplates)
 	ListServiceTemplates(ctx context.Context, request ListServiceTemplatesRequestObject) (ListServiceTemplatesResponseObject, error)
 	// DeleteServiceTemplate Delete a service template
-	// (DELETE /Automation/v1/objects/ServiceTemplates/{instanceID})
+	// (DELETE /Automation/v1/objects/ServiceTemplates/{id})
 	DeleteServiceTemplate(ctx context.Context, request DeleteServiceTemplateRequestObject) (DeleteServiceTemplateResponseObject, error)
 	// GetServiceTemplate Show a service template
-	// (GET /Automation/v1/objects/ServiceTemplates/{instanceID})
+	// (GET /Automation/v1/objects/ServiceTemplates/{id})
 	GetServiceTemplate(ctx context.Context, request GetServiceTemplateRequestObject) (GetServiceTemplateResponseObject, error)
 	// ListServiceTemplateActions What can be done with a service template
-	// (GET /Automation/v1/objects/ServiceTemplates/{instanceID}/actions)
+	// (GET /Automation/v1/objects/ServiceTemplates/{id}/actions)
 	ListServiceTemplateActions(ctx context.Context, request ListServiceTemplateActionsRequestObject) (ListServiceTemplateActionsResponseObject, error)
 	// ExportServiceTemplate Take a service template out
-	// (POST /Automation/v1/objects/ServiceTemplates/{instanceID}/actions/export/invoke)
+	// (POST /Automation/v1/objects/ServiceTemplates/{id}/actions/export/invoke)
 	ExportServiceTemplate(ctx context.Context, request ExportServiceTemplateRequestObject) (ExportServiceTemplateResponseObject, error)
-	// ShowImportForm A form for the import
+	// ShowImportForm A page with a form that imports
 	// (GET /Automation/v1/services/ServiceTemplates/actions/import)
 	ShowImportForm(ctx context.Context, request ShowImportFormRequestObject) (ShowImportFormResponseObject, error)
-	// ImportServiceTemplates Import service templates
+	// ImportServiceTemplates Import a service template, or a bundle of them
 	// (POST /Automation/v1/services/ServiceTemplates/actions/import/invoke)
 	ImportServiceTemplates(ctx context.Context, request ImportServiceTemplatesRequestObject) (ImportServiceTemplatesResponseObject, error)
 }
@@ -1853,10 +2123,10 @@ func (sh *strictHandler) ListServiceTemplates(ctx *gin.Context, params ListServi
 }
 
 // DeleteServiceTemplate operation middleware
-func (sh *strictHandler) DeleteServiceTemplate(ctx *gin.Context, instanceID InstanceID, params DeleteServiceTemplateParams) {
+func (sh *strictHandler) DeleteServiceTemplate(ctx *gin.Context, id InstanceID, params DeleteServiceTemplateParams) {
 	var request DeleteServiceTemplateRequestObject
 
-	request.InstanceID = instanceID
+	request.ID = id
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
@@ -1880,10 +2150,10 @@ func (sh *strictHandler) DeleteServiceTemplate(ctx *gin.Context, instanceID Inst
 }
 
 // GetServiceTemplate operation middleware
-func (sh *strictHandler) GetServiceTemplate(ctx *gin.Context, instanceID InstanceID, params GetServiceTemplateParams) {
+func (sh *strictHandler) GetServiceTemplate(ctx *gin.Context, id InstanceID, params GetServiceTemplateParams) {
 	var request GetServiceTemplateRequestObject
 
-	request.InstanceID = instanceID
+	request.ID = id
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
@@ -1907,10 +2177,10 @@ func (sh *strictHandler) GetServiceTemplate(ctx *gin.Context, instanceID Instanc
 }
 
 // ListServiceTemplateActions operation middleware
-func (sh *strictHandler) ListServiceTemplateActions(ctx *gin.Context, instanceID InstanceID, params ListServiceTemplateActionsParams) {
+func (sh *strictHandler) ListServiceTemplateActions(ctx *gin.Context, id InstanceID, params ListServiceTemplateActionsParams) {
 	var request ListServiceTemplateActionsRequestObject
 
-	request.InstanceID = instanceID
+	request.ID = id
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
@@ -1934,10 +2204,10 @@ func (sh *strictHandler) ListServiceTemplateActions(ctx *gin.Context, instanceID
 }
 
 // ExportServiceTemplate operation middleware
-func (sh *strictHandler) ExportServiceTemplate(ctx *gin.Context, instanceID InstanceID, params ExportServiceTemplateParams) {
+func (sh *strictHandler) ExportServiceTemplate(ctx *gin.Context, id InstanceID, params ExportServiceTemplateParams) {
 	var request ExportServiceTemplateRequestObject
 
-	request.InstanceID = instanceID
+	request.ID = id
 	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {

@@ -1,256 +1,315 @@
 package automation_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"assetflow/api/apitest"
-	"assetflow/auth"
-	"assetflow/catalog"
-	"assetflow/catalog/catalogtest"
+	"assetflow/api/automation"
+	"assetflow/api/middleware"
+	"assetflow/assetpackage/servicetemplate"
+	"assetflow/fault"
+	"assetflow/storage"
 )
 
-func catalogTemplate(version string) catalog.ImportedTemplate {
-	return catalogtest.Template("com.example", "Deploy", version, "")
+// library is a deployment with five templates, whose numbers are 1 to 5.
+func library(t *testing.T) *deployment {
+	t.Helper()
+	d := newDeployment(t)
+	add := func(vendorID, keyName, version string, change func(*servicetemplate.Manifest)) {
+		m := manifest(vendorID, keyName, version)
+		if change != nil {
+			change(&m)
+		}
+		d.imports(m.FileName(), string(template(t, m)))
+	}
+	add("com.example", "addVM", "01.00.00", func(m *servicetemplate.Manifest) {
+		m.DisplayName, m.Description, m.Tags = "Add a virtual machine", "It's 100% automatic_", []string{"VM", "Compute"}
+		m.VendorName, m.SupportedScheduleType = "Example & Sons", "immediate,schedule"
+		m.UsedServices, m.UsedTemplates = []string{"svc1", "svc2"}, []string{"base"}
+	})
+	add("com.example", "addVM", "01.10.00", func(m *servicetemplate.Manifest) { m.Tags = []string{"VM"} })
+	add("com.example", "addVM", "01.09.00", nil)
+	add("com.other", "addVM", "00.00.01", func(m *servicetemplate.Manifest) { m.ReleaseState = servicetemplate.Debug })
+	add("com.other", "size", "02.00.00", func(m *servicetemplate.Manifest) { m.DisplayName = "Größe" })
+	return d
 }
 
-func TestServiceTemplate(t *testing.T) {
+// lists is a list whose templates are those of the given numbers.
+func lists(d *deployment, name, query string, count int, numbers ...int) apitest.Scenario {
+	s := call(name, http.MethodGet, pathList+query, caller{}, 200)
+	s.Headers["X-Auth-Token"] = d.modifier.token
+	s.Check = func(t testing.TB, _ *http.Response, body []byte) {
+		t.Helper()
+		var got struct {
+			Data []struct {
+				InstanceID int `json:"instanceID"`
+			} `json:"data"`
+			Count int `json:"count"`
+		}
+		require.NoError(t, json.Unmarshal(body, &got))
+		require.NotNil(t, got.Data)
+		found := []int{}
+		for _, one := range got.Data {
+			found = append(found, one.InstanceID)
+		}
+		require.Equal(t, append([]int{}, numbers...), found)
+		require.Equal(t, count, got.Count)
+	}
+	return s
+}
+
+func TestList(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	tmpl := catalogTemplate("01.00.00")
-	tmpl.Tags, tmpl.UsedTemplates = []string{"a", "b"}, []string{"x"}
-	stocked := d.stock(tmpl, "the bytes of it")
-	one := fmt.Sprint(objects, "/", stocked.Number)
-	const layout = "2006-01-02T15:04:05.000-0700"
-	shown := fmt.Sprintf(`{"instanceID": %d, "keyName": "Deploy", "displayName": "The Deploy", "vendorID": "com.example",
-		"vendorName": "Vendor of com.example", "version": "01.00.00", "tags": "a,b", "createTime": "%s", "modifyTime": "%s",
-		"description": "does Deploy", "releaseState": "release", "latest": true, "supportedScheduleType": "immediate",
-		"usedServices": "", "usedTemplates": "x"}`, stocked.Number, stocked.CreatedAt.Format(layout), stocked.UpdatedAt.Format(layout))
-	hsso := map[string]string{"WWW-Authenticate": "*", "Access-Control-Expose-Headers": "WWW-Authenticate", "Cache-Control": "no-cache"}
-	gone := apitest.Scenario{WantStatus: 404, Prepare: as("develop"), WantBody: []string{
-		`"message":"The specified resource does not exist or you do not have access."`, `"messageID":"KNAE02102-E"`, `"application":"Automation"`,
-	}}
-	missing := func(name, method, url string) apitest.Scenario {
-		s := gone
-		s.Name, s.Method, s.URL = name, method, url
+	if !t.Run("nothing", func(t *testing.T) {
+		apitest.Run(t, d.handler, apitest.Validator(t, automation.Document()), []apitest.Scenario{lists(d, "nothing", "", 0)})
+	}) {
+		return
+	}
+	d = library(t)
+	v := apitest.Validator(t, automation.Document())
+	of := func(name, key, value string, numbers ...int) apitest.Scenario {
+		return lists(d, name, "?"+url.Values{key: {value}}.Encode(), len(numbers), numbers...)
+	}
+	filter := func(where string, numbers ...int) apitest.Scenario {
+		return of("filter "+where, "HQL::filter", where, numbers...)
+	}
+	sorted := func(order string, numbers ...int) apitest.Scenario {
+		return of("sort by "+order, "HQL::sortBy", order, numbers...)
+	}
+	apitest.Run(t, d.handler, v, []apitest.Scenario{
+		lists(d, "all", "", 5, 1, 2, 3, 4, 5),
+		of("full text", "q", "virtual", 1),
+		of("words in capitals, all of which must be there", "q", "EXAMPLE vm", 1, 2, 3),
+		of("a word that is nowhere", "q", "example nowhere"),
+		of("no words", "q", "  ", 1, 2, 3, 4, 5),
+		of("what SQL takes for a pattern", "q", "100%", 1),
+		of("what SQL takes for a pattern, too", "q", "automatic_", 1),
+		of("another alphabet", "q", "größe", 5),
+		of("a tag", "tags", "VM", 1, 2),
+		of("all tags", "tags", "VM,Compute", 1),
+		of("tags with spaces", "tags", " VM , Compute ,", 1),
+		of("no such tag", "tags", "V"),
+		of("a vendor", "vendorID", "com.other", 4, 5),
+		of("a name", "keyName", "addVM", 1, 2, 3, 4),
+		of("a version", "version", "01.10.00", 2),
+		lists(d, "several", "?keyName=addVM&vendorID=com.example&version=01.00.00", 1, 1),
+		of("an empty filter", "HQL::filter", "", 1, 2, 3, 4, 5),
+		filter("vendorID eq 'com.other' and releaseState ne 'debug'", 5),
+		filter("version ge '01.09.00' or displayName = 'Größe'", 2, 3, 5),
+		filter("(latest = true)", 2, 4, 5),
+		filter("instanceID in [1,3,99]", 1, 3),
+		filter("version not in ['01.00.00','02.00.00'] and vendorID ends 'example'", 2, 3),
+		filter("description starts 'It''s'", 1),
+		filter("createTime gt '2014-08-18T16:53:50.000+0900'", 1, 2, 3, 4, 5),
+		filter("modifyTime lt '2014-08-18T16:53:50.000+0900'"),
+		filter("keyName = '''; DROP TABLE service_templates; --'"),
+		lists(d, "written out as it stands", "?HQL::filter=version%20%3D%20'01.10.00'", 1, 2),
+		sorted("version", 4, 1, 3, 2, 5),
+		sorted("vendorID desc, version desc", 5, 4, 2, 3, 1),
+		lists(d, "first page", "?page=1&pageSize=2", 5, 1, 2),
+		lists(d, "last page", "?page=3&pageSize=2", 5, 5),
+		lists(d, "behind it", "?page=4&pageSize=2", 5),
+		lists(d, "an offset", "?HQL::offset=3", 5, 4, 5),
+		lists(d, "an offset with a size", "?HQL::offset=1&pageSize=2", 5, 2, 3),
+		lists(d, "a page counts, not the offset", "?HQL::offset=4&page=1&pageSize=1", 5, 1),
+		lists(d, "an offset far behind", "?HQL::offset=2147483647", 5),
+		lists(d, "all together", "?q=addvm&vendorID=com.example&HQL::filter=version%20ne%20'01.09.00'&HQL::sortBy=version%20desc&pageSize=1&page=2", 2, 1),
+		lists(d, "an unknown parameter", "?colour=red&colour=blue", 5, 1, 2, 3, 4, 5),
+	})
+	bad := func(query, message string) apitest.Scenario {
+		s := refused(call("bad "+query, http.MethodGet, pathList+query, caller{}, 400), "KNAE90022-E", message, "")
+		s.Headers["X-Auth-Token"] = d.modifier.token
 		return s
 	}
-	d.run(
-		apitest.Scenario{Name: "get", URL: one, Prepare: as("modify"), WantStatus: 200, WantHeaders: hsso, WantJSON: shown},
-		apitest.Scenario{Name: "list", URL: objects, Prepare: as("modify"), WantStatus: 200, WantHeaders: hsso, WantJSON: `{"data": [` + shown + `], "count": 1}`},
-		apitest.Scenario{
-			Name: "actions", URL: one + "/actions", Prepare: as("modify"), WantStatus: 200, WantHeaders: hsso,
-			WantBody: []string{`"name":"export"`, `"method":"POST"`, `"parameters":[]`, `"count":1`, one + "/actions/export/invoke"},
-		},
-		apitest.Scenario{
-			Name: "export", Method: "POST", URL: one + "/actions/export/invoke", Prepare: as("develop"), WantStatus: 200, WantBody: []string{"the bytes of it"},
-			WantHeaders: map[string]string{
-				"Content-Type": "application/octet-stream", "Content-Length": "15", "WWW-Authenticate": "*",
-				"Content-Disposition": `attachment; filename="com.example_Deploy_01.00.00.st"`,
-			},
-		},
-		apitest.Scenario{
-			Name: "export as JSON", Method: "POST", URL: one + "/actions/export/invoke", Prepare: as("develop"), WantStatus: 406,
-			Headers: map[string]string{"Accept": "application/json"}, WantBody: []string{"KNAE90024-E"},
-		},
-		missing("get another", "GET", objects+"/999"),
-		missing("actions of another", "GET", objects+"/999/actions"),
-		missing("export another", "POST", objects+"/999/actions/export/invoke"),
-		missing("no number", "GET", objects+"/x"),
-		missing("another spelling", "GET", objects+"/0"+fmt.Sprint(stocked.Number)),
-		missing("a large number", "GET", objects+"/99999999999999999999"),
-		apitest.Scenario{Name: "delete", Method: "DELETE", URL: one, Prepare: as("develop"), WantStatus: 204, WantHeaders: hsso},
-		apitest.Scenario{Name: "delete again", Method: "DELETE", URL: one, Prepare: as("develop"), WantStatus: 204, WantHeaders: hsso},
-		apitest.Scenario{Name: "delete nothing", Method: "DELETE", URL: objects + "/x", Prepare: as("develop"), WantStatus: 204},
-		missing("get what was deleted", "GET", one),
-	)
+	apitest.Run(t, d.handler, v, []apitest.Scenario{
+		bad("?HQL::filter="+url.QueryEscape("version ge '01' but latest = true"), "column 17"),
+		bad("?HQL::filter="+url.QueryEscape("sha256 = 'x'"), `column 1: there is no field "sha256"`),
+		bad("?HQL::filter="+url.QueryEscape("latest = 'yes'"), "column 10"),
+		bad("?HQL::filter="+strings.Repeat("(", 40), "column 33"),
+		bad("?HQL::filter=keyName='a;b'", "encoded"),
+		bad("?HQL::filter=%zz", "encoded"),
+		bad("?HQL::filter=a&HQL::filter=b", "more than once"),
+		bad("?HQL::sortBy=version,version", "twice"),
+		bad("?HQL::sortBy=nothing", "there is no field"),
+		bad("?HQL::offset=-1", "HQL::offset"), bad("?HQL::offset=2147483648", "HQL::offset"), bad("?HQL::offset=x", ""),
+		bad("?page=0", "page"), bad("?page=1000001", "page"), bad("?page=99999999999999999999", ""), bad("?page=1.5", ""),
+		bad("?pageSize=0", "pageSize"), bad("?pageSize=1001", "pageSize"), bad("?page=1&page=2", "more than once"),
+		bad("?q="+strings.Repeat("%00", 3), ""),
+	})
 }
 
-func TestExportOfADebugBuild(t *testing.T) {
+func TestGetActionsAndDelete(t *testing.T) {
 	t.Parallel()
-	d := newDeployment(t)
-	tmpl := catalogTemplate("01.00.00")
-	tmpl.ReleaseState = catalog.ReleaseDebug
-	stocked := d.stock(tmpl, "debug")
-	export := apitest.Scenario{
-		Name: "export", Method: "POST", URL: fmt.Sprint(objects, "/", stocked.Number, "/actions/export/invoke"), Prepare: as("admin"), WantStatus: 200,
-		WantHeaders: map[string]string{"Content-Disposition": `attachment; filename="com.example_Deploy_01.00.00_d.st"`},
+	d := library(t)
+	v := apitest.Validator(t, automation.Document())
+	with := func(s apitest.Scenario) apitest.Scenario {
+		delete(s.Headers, "Authorization")
+		s.Headers["X-Auth-Token"], s.Headers["Host"] = d.developer.token, "assets.example:22015"
+		return s
 	}
-	d.run(export)
-	// What is lost is our failure, and nothing of it is told.
-	require.NoError(t, d.store.DeleteBlob(t.Context(), stocked.SHA256))
-	export.Name, export.WantStatus, export.WantHeaders = "lost", 500, map[string]string{"Content-Disposition": "", "WWW-Authenticate": ""}
-	export.WantBody, export.WantNotBody = []string{"KNAE90012-E"}, []string{stocked.SHA256}
-	d.run(export)
-}
-
-func TestListFilters(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	for i, version := range []string{"01.00.00", "01.20.00", "02.00.00"} {
-		tmpl := catalogTemplate(version)
-		tmpl.Tags = []string{"all", fmt.Sprint("n", i)}
-		d.stock(tmpl, version)
+	one := with(call("one", http.MethodGet, pathList+"/1", d.developer, 200))
+	one.Check = func(t testing.TB, _ *http.Response, body []byte) {
+		t.Helper()
+		var got map[string]any
+		require.NoError(t, json.Unmarshal(body, &got))
+		require.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}$`, got["createTime"])
+		require.Equal(t, got["createTime"], got["modifyTime"])
+		delete(got, "createTime")
+		delete(got, "modifyTime")
+		require.Equal(t, map[string]any{
+			"instanceID": 1.0, "keyName": "addVM", "displayName": "Add a virtual machine", "vendorID": "com.example", "vendorName": "Example & Sons",
+			"version": "01.00.00", "tags": "VM,Compute", "description": "It's 100% automatic_", "releaseState": "release", "latest": false,
+			"supportedScheduleType": "immediate,schedule", "usedServices": "svc1,svc2", "usedTemplates": "base",
+		}, got)
 	}
-	d.stock(catalogtest.Template("org.other", "Stop", "01.00.00", ""), "stop")
-	for query, want := range map[string]string{
-		"":                                "01.00.00 01.20.00 02.00.00 01.00.00 of 4",
-		"q=DEPLOY example":                "01.00.00 01.20.00 02.00.00 of 3",
-		"tags=all, n1":                    "01.20.00 of 1",
-		"vendorID=org.other":              "01.00.00 of 1",
-		"keyName=Deploy&version=01.00.00": "01.00.00 of 1",
-		"HQL::filter=version ge '01.20.00' and vendorID='com.example'": "01.20.00 02.00.00 of 2",
-		"HQL::filter=latest = true":                                    "02.00.00 01.00.00 of 2",
-		"HQL::sortBy=version desc, vendorID":                           "02.00.00 01.20.00 01.00.00 01.00.00 of 4",
-		"HQL::offset=3":                                                "01.00.00 of 4",
-		"HQL::offset=1&pageSize=1":                                     "01.20.00 of 4",
-		"page=2&pageSize=3":                                            "01.00.00 of 4",
-		"page=3&pageSize=3":                                            "of 4",
-		"HQL::filter=tags ends 'n2'&q=deploy":                          "02.00.00 of 1",
-		"HQL::filter=version in ['01.20.00','02.00.00']&HQL::sortBy=version+desc": "02.00.00 01.20.00 of 2",
-	} {
-		d.run(apitest.Scenario{
-			Name: query, URL: objects + "?" + escape(query), Prepare: as("modify"), WantStatus: 200,
-			Check: func(t testing.TB, _ *http.Response, body []byte) {
-				t.Helper()
-				var list struct {
-					Data  []struct{ Version string }
-					Count int
-				}
-				require.NoError(t, json.Unmarshal(body, &list))
-				words := []string{}
-				for _, tmpl := range list.Data {
-					words = append(words, tmpl.Version)
-				}
-				require.Equal(t, want, strings.Join(append(words, fmt.Sprint("of ", list.Count)), " "))
-			},
-		})
+	actions := with(call("actions", http.MethodGet, pathList+"/1/actions", d.developer, 200))
+	const at = "http://assets.example:22015" + pathList + "/1"
+	actions.WantJSON = fmt.Sprintf(`{"data": [{"name": "delete", "href": %q, "method": "DELETE", "parameters": []},
+		{"name": "export", "href": %q, "method": "POST", "parameters": []}], "count": 2}`, at, at+"/actions/export/invoke")
+	proxied := with(call("actions behind a proxy", http.MethodGet, pathList+"/1/actions", d.developer, 200))
+	proxied.Headers["X-Forwarded-Proto"] = "https"
+	proxied.WantBody = []string{`"https://assets.example:22015`}
+	gone := func(method, id, suffix string) apitest.Scenario {
+		s := call(method+" "+id+suffix, method, pathList+"/"+id+suffix, caller{}, 404)
+		s.Headers["X-Auth-Token"] = d.developer.token
+		return refused(s, "KNAE02102-E", "^The specified resource does not exist or you do not have access.$", "")
 	}
-	for query, want := range map[string]string{
-		"HQL::filter=version like '01'": "column 9", "HQL::filter=secret = '1'": "column 1", "HQL::sortBy=secret": "column 1", "HQL::offset=-1": "HQL::offset",
-		"page=0": "page", "pageSize=0": "pageSize", "pageSize=1001": "pageSize", "pageSize=x": "pageSize", "page=1&HQL::offset=1": "exclude each other",
-		"q=" + strings.Repeat("a", 1025): "1024", "vendorID=%00": "text",
-	} {
-		d.run(apitest.Scenario{
-			Name: query[:min(len(query), 30)], URL: objects + "?" + escape(query), Prepare: as("modify"), WantStatus: 400, OutsideDocument: true,
-			WantBody: []string{"KNAE90022-E", want},
-		})
-	}
-}
-
-// escape escapes what stands in a query but for what parts it.
-func escape(query string) string {
-	if strings.Contains(query, "%") {
-		return query
-	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		name, value, ok := strings.Cut(pair, "=")
-		if ok {
-			pairs[i] = url.QueryEscape(name) + "=" + url.QueryEscape(strings.ReplaceAll(value, "+", " "))
+	deleted := func(id string) apitest.Scenario {
+		s := call("delete "+id, http.MethodDelete, pathList+"/"+id, caller{}, 204)
+		s.Headers["X-Auth-Token"] = d.developer.token
+		s.Check = func(t testing.TB, _ *http.Response, body []byte) {
+			t.Helper()
+			require.Empty(t, body)
 		}
+		return s
 	}
-	return strings.Join(pairs, "&")
+	scenarios := []apitest.Scenario{one, actions, proxied}
+	for _, id := range []string{"99", "0", "-1", "01", "+1", "1.0", "x", "9223372036854775808", "1%2F2", "%00"} {
+		scenarios = append(scenarios, gone("GET", id, ""), gone("GET", id, "/actions"), gone("POST", id, "/actions/export/invoke"), deleted(id))
+	}
+	scenarios = append(scenarios,
+		lists(d, "all are there", "", 5, 1, 2, 3, 4, 5),
+		deleted("2"), deleted("2"), gone("GET", "2", ""), gone("GET", "2", "/actions"), gone("POST", "2", "/actions/export/invoke"),
+		lists(d, "the next one is the latest", "?HQL::filter="+url.QueryEscape("vendorID = 'com.example' and latest = true"), 1, 3),
+	)
+	apitest.Run(t, d.handler, v, scenarios)
+
+	// Those of other projects are not there.
+	other := call("of another project", http.MethodGet, pathList+"/1", d.multi, 404)
+	other.Headers["X-Project-Id"] = d.other.ID
+	not := call("deletion in another project", http.MethodDelete, pathList+"/1", d.multi, 204)
+	not.Headers["X-Project-Id"] = d.other.ID
+	none := call("list of another project", http.MethodGet, pathList, d.multi, 200)
+	none.Headers["X-Project-Id"] = d.other.ID
+	none.WantJSON = `{"data": [], "count": 0}`
+	apitest.Run(t, d.handler, v, []apitest.Scenario{other, not, none, one})
 }
 
-// The table of the contract: who may do what.
-func TestRoles(t *testing.T) {
+func TestExport(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	one := fmt.Sprint(objects, "/", d.stock(catalogTemplate("01.00.00"), "zip").Number)
-	users := []string{"admin", "develop", "modify", "submit", "stranger"}
-	for _, operation := range []struct {
-		method, url string
-		allowed     int // how many of the users, from the first
-		status      int
+	v := apitest.Validator(t, automation.Document())
+	m := manifest("com.example", "addVM", "01.02.03")
+	final := string(template(t, m))
+	path := d.imports("anything.st", final)
+	m.KeyName, m.ReleaseState = "addVM2", servicetemplate.Debug
+	debug := string(template(t, m))
+	debugPath := d.imports("anything.st", debug)
+	export := func(name, path, accept, content, fileName string) apitest.Scenario {
+		s := call(name, http.MethodPost, path+"/actions/export/invoke", d.developer, 200)
+		if accept != "" {
+			s.Headers["Accept"] = accept
+		}
+		s.WantHeaders["Content-Type"] = "application/octet-stream"
+		s.WantHeaders["Content-Disposition"] = `attachment; filename="` + fileName + `"`
+		s.WantHeaders["Content-Length"] = fmt.Sprint(len(content))
+		s.Check = func(t testing.TB, _ *http.Response, body []byte) {
+			t.Helper()
+			require.Equal(t, content, string(body))
+		}
+		return s
+	}
+	not := func(accept string) apitest.Scenario {
+		s := refused(call("not "+accept, http.MethodPost, path+"/actions/export/invoke", d.developer, 406), "KNAE90024-E", "application/octet-stream", "")
+		s.Headers["Accept"] = accept
+		return s
+	}
+	apitest.Run(t, d.handler, v, []apitest.Scenario{
+		export("a release", path, "application/octet-stream", final, "com.example_addVM_01.02.03.st"),
+		export("a debug build", debugPath, "application/octet-stream", debug, "com.example_addVM2_01.02.03_d.st"),
+		export("without Accept", path, "", final, "com.example_addVM_01.02.03.st"),
+		export("anything", path, "text/html, */*;q=0.1", final, "com.example_addVM_01.02.03.st"),
+		export("any of its family", path, "application/*", final, "com.example_addVM_01.02.03.st"),
+		not("application/json"), not("application/octet-stream;q=0, */*"), not("text/*"),
+	})
+	for _, tc := range []struct {
+		name, messageID string
+		status          int
+		blobs           automation.Blobs
 	}{
-		{"POST", invoke, 2, 200},
-		{"GET", services + "/actions/import", 2, 200},
-		{"GET", objects, 3, 200},
-		{"GET", one, 3, 200},
-		{"GET", one + "/actions", 3, 200},
-		{"POST", one + "/actions/export/invoke", 2, 200},
-		{"DELETE", objects + "/999", 2, 204},
-		{"GET", "/Automation/v1/configuration/version", 5, 200},
+		{"away", "KNAE90025-E", 412, badBlobs{fault.New(fault.Unavailable, "storage.unavailable", "Away.")}},
+		{"lost", "KNAE90012-E", 500, badBlobs{fault.New(fault.NotFound, "storage.not_found", "the object does not exist")}},
+		{"breaks at once", "KNAE90012-E", 500, brokenBlobs{d.store, 0}},
 	} {
-		for i, user := range users {
-			s := apitest.Scenario{
-				Name: operation.method + " " + operation.url + " as " + user, Method: operation.method, URL: operation.url, Prepare: as(user),
-				WantStatus: operation.status, WantHeaders: map[string]string{"WWW-Authenticate": "*"},
-			}
-			if operation.url == invoke {
-				s.Body, s.Headers = form("a.st", "zip"), map[string]string{"Content-Type": formType}
-			}
-			if i >= operation.allowed {
-				s.WantStatus, s.WantHeaders, s.WantBody = 403, map[string]string{"WWW-Authenticate": ""}, []string{"KNAE90021-E"}
-			}
-			d.run(s)
-		}
+		d.blobs = tc.blobs
+		d.renew(middleware.DefaultPace(10 * time.Second))
+		s := refused(call(tc.name, http.MethodPost, path+"/actions/export/invoke", d.developer, tc.status), tc.messageID, "", "")
+		s.WantHeaders["Content-Disposition"] = ""
+		apitest.Run(t, d.handler, v, []apitest.Scenario{s})
 	}
+
+	// What breaks later must not look whole.
+	d.blobs = brokenBlobs{d.store, 10}
+	d.renew(middleware.DefaultPace(10 * time.Second))
+	server := newServer(t, d.handler)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+path+"/actions/export/invoke", nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", d.developer.basic)
+	resp, err := server.Client().Do(r)
+	if err == nil {
+		_, err = io.ReadAll(resp.Body)
+		require.NoError(t, resp.Body.Close())
+	}
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
-func TestSignIn(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	var token string
-	keep := func(_ testing.TB, resp *http.Response, _ []byte) { token = resp.Header.Get("WWW-Authenticate") }
-	again := func(_ testing.TB, r *http.Request) { r.Header.Set("Authorization", token) }
-	issued, err := d.auth.IssueToken(t.Context(), auth.PasswordLogin{Domain: "acme", User: "develop", Password: password})
-	require.NoError(t, err)
-	refused := func(name, authorization string) apitest.Scenario {
-		s := apitest.Scenario{
-			Name: name, URL: objects, WantStatus: 401, WantBody: []string{`"messageID":"KNAE90020-E"`, `"errorSource":"http://127.0.0.1`},
-			WantHeaders: map[string]string{"WWW-Authenticate": `Basic realm="Assetflow", charset="UTF-8"`, "Access-Control-Allow-Origin": "*"},
-		}
-		if authorization != "" {
-			s.Headers = map[string]string{"Authorization": authorization}
-		}
-		return s
-	}
-	version := apitest.Scenario{
-		Name: "version", URL: "/Automation/v1/configuration/version", WantStatus: 200, WantHeaders: map[string]string{"WWW-Authenticate": ""},
-		WantJSON: `{"productName": "Assetflow", "productVersion": "1.2.3", "apiVersion": "1"}`,
-	}
-	wrongVersion := refused("version with a wrong password", "Basic eDp5")
-	wrongVersion.URL = version.URL
-	d.run(
-		apitest.Scenario{Name: "basic", URL: objects, Prepare: as("acme/develop"), WantStatus: 200, Check: keep},
-		apitest.Scenario{Name: "hsso", URL: objects, Prepare: again, WantStatus: 200, Check: keep},
-		apitest.Scenario{Name: "hsso of hsso", URL: objects, Prepare: again, WantStatus: 200},
-		apitest.Scenario{Name: "token", URL: objects, Headers: map[string]string{"X-Auth-Token": issued.Value}, WantStatus: 200, WantHeaders: map[string]string{"WWW-Authenticate": "*"}},
-		refused("nothing", ""), refused("wrong password", "Basic eDp5"), refused("forged", "HSSO eyJhbGciOiJub25lIn0.e30."), refused("a token of the identity service", "HSSO "+issued.Value),
-		version, wrongVersion,
-	)
+// badBlobs opens nothing.
+type badBlobs struct{ err error }
+
+func (b badBlobs) OpenBlob(context.Context, string) (io.ReadCloser, int64, error) {
+	return nil, 0, b.err
 }
 
-func TestProjects(t *testing.T) {
-	t.Parallel()
-	d := newDeployment(t)
-	d.stock(catalogTemplate("01.00.00"), "zip")
-	second, err := d.catalog.CreateProject(t.Context(), "acme", "second")
-	require.NoError(t, err)
-	third, err := d.catalog.CreateProject(t.Context(), "acme", "third")
-	require.NoError(t, err)
-	both := d.addUser("both", "Develop")
-	require.NoError(t, d.auth.GrantRole(t.Context(), both.ID, second.ID, "Modify"))
-	list := func(name, project string, status int, want ...string) apitest.Scenario {
-		s := apitest.Scenario{Name: name, URL: objects, Prepare: as("both"), WantStatus: status, WantBody: want}
-		if project != "" {
-			s.Headers = map[string]string{"X-Project-Id": project}
-		}
-		return s
+// brokenBlobs breaks off after so many bytes.
+type brokenBlobs struct {
+	*storage.Store
+	after int64
+}
+
+func (b brokenBlobs) OpenBlob(ctx context.Context, sha256 string) (io.ReadCloser, int64, error) {
+	content, size, err := b.Store.OpenBlob(ctx, sha256)
+	if err != nil {
+		return nil, 0, err
 	}
-	d.run(
-		list("not named", "", 403, "KNAE90021-E", "X-Project-Id"),
-		list("first", d.scene.Project.ID, 200, `"count":1`),
-		list("second", second.ID, 200, `"count":0`),
-		list("without a role", third.ID, 403, "KNAE90021-E"),
-		list("unknown", "nowhere", 403, "KNAE90021-E"),
-	)
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(content, b.after), errorReader{}), content}, size, nil
+}
+
+type errorReader struct{}
+
+func (errorReader) Read([]byte) (int, error) {
+	return 0, fmt.Errorf("the connection to the store broke")
 }
