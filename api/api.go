@@ -7,6 +7,7 @@ package api
 import (
 	"net/http"
 
+	"assetflow/api/automation"
 	"assetflow/api/iam"
 	"assetflow/api/metastudio"
 	"assetflow/api/middleware"
@@ -25,7 +26,8 @@ const (
 // only a real connection has deadlines that end slow clients.
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
-	forms := middleware.NewForms(native.WriteError).Add("/v1/", metastudio.WriteError).Add("/v2/", roma.WriteError).Add("/v3/", iam.WriteError)
+	forms := middleware.NewForms(native.WriteError).Add("/v1/", metastudio.WriteError).Add("/v2/", roma.WriteError).
+		Add("/v3/", iam.WriteError).Add("/Automation/", automation.WriteError)
 	r := middleware.NewEngine(opts.Logger, forms, pathAlive, pathReady)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -33,6 +35,7 @@ func New(opts Options) http.Handler {
 		r.Handle(method, pathReady, ready(opts.Ready, opts.Logger))
 	}
 	openapi.Register(r, opts.Version, opts.Region,
+		openapi.Document{Name: "automation", Title: "JP1/Automatic Operation service templates", YAML: automation.Document()},
 		openapi.Document{Name: "iam", Title: "Identity service: tokens", YAML: iam.Document()},
 		openapi.Document{Name: "metastudio", Title: "MetaStudio digital assets", YAML: metastudio.Document()},
 		openapi.Document{Name: "native", Title: "Assetflow", YAML: native.Document()},
@@ -46,6 +49,10 @@ func New(opts Options) http.Handler {
 	metastudio.Register(r, metastudio.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Submissions: opts.Catalog, Storage: opts.Storage,
 		Logger: opts.Logger, Region: opts.Region, Replication: opts.Replication,
+	})
+	automation.Register(r, automation.Options{
+		Auth: opts.Auth, Jobs: opts.Jobs, Templates: opts.Catalog, Submissions: opts.Catalog, Staging: opts.Storage, Blobs: opts.Storage,
+		Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes, Wait: opts.TemplateImportWait, Version: opts.Version,
 	})
 	native.Register(r, native.Options{
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,

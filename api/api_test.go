@@ -121,6 +121,7 @@ func TestForms(t *testing.T) {
 	roma := []string{`"error_code":"ROMA.1007"`, `"request_id":"mine"`}
 	metastudio := []string{`{"error_code":"MSS.00000003","error_msg":`}
 	iam := []string{`{"error":{"code":404`}
+	automation := []string{`"messageID":"KNAE02102-E"`, `"application":"Automation"`}
 	problem := []string{`"code":"api.no_route"`, `"request_id":"mine"`}
 	scenario := func(method, url string, status int, want []string) apitest.Scenario {
 		return apitest.Scenario{
@@ -136,6 +137,9 @@ func TestForms(t *testing.T) {
 		scenario("GET", "/v1/p/digital-assets", 401, []string{`{"error_code":"MSS.00000001","error_msg":"Incorrect IAM`}),
 		scenario("GET", "/v3/nothing", 404, iam),
 		scenario("GET", "/v3/auth/tokens", 405, []string{`{"error":{"code":405`}),
+		scenario("GET", "/Automation/v1/nothing", 404, automation),
+		scenario("PUT", "/Automation/v1/objects/ServiceTemplates", 405, []string{`"messageID":"KNAE90026-E"`}),
+		scenario("GET", "/Automation/v1/objects/ServiceTemplates", 401, []string{`"messageID":"KNAE90020-E"`}),
 		scenario("GET", "/api/v1/nothing", 404, problem),
 		scenario("GET", "/nothing", 404, problem),
 		scenario("GET", "/openapi/nothing.yaml", 404, problem),

@@ -32,6 +32,10 @@ type Options struct {
 	// as long as it likes.
 	StallTimeout time.Duration
 
+	// TemplateImportWait is how long the answer to an import of service templates waits for its end;
+	// automation.DefaultWait where 0.
+	TemplateImportWait time.Duration
+
 	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
 
 	Replication metastudio.Replication // how this region takes part in copies

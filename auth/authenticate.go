@@ -17,6 +17,7 @@ import (
 const (
 	TokenHeader   = "X-Auth-Token" //nolint:gosec // a header's name
 	SubjectHeader = "X-Subject-Token"
+	ProjectHeader = "X-Project-Id" // names the project where the path does not
 )
 
 // Lock-out of access keys.
@@ -34,55 +35,66 @@ const (
 // user), "auth.signature_mismatch", "auth.signature_expired", "auth.key_locked". Besides those TooLarge
 // "auth.body_too_large" and Invalid "auth.body_unreadable" from reading a body that must be hashed.
 func (s *Service) Authenticate(ctx context.Context, r *http.Request) (Principal, error) {
+	p, _, _, err := s.authenticate(ctx, r)
+	return p, err
+}
+
+// authenticate is Authenticate that gives also the token's claims, none of a signature, and the user.
+func (s *Service) authenticate(ctx context.Context, r *http.Request) (Principal, claims, catalog.User, error) {
+	refuse := func(err error) (Principal, claims, catalog.User, error) {
+		return Principal{}, claims{}, catalog.User{}, err
+	}
 	authorizations := r.Header.Values("Authorization")
 	for _, a := range authorizations {
 		if signature.Matches(a) {
 			if len(authorizations) > 1 {
-				return Principal{}, signatureMismatch(errors.New("header Authorization was sent more than once"))
+				return refuse(signatureMismatch(errors.New("header Authorization was sent more than once")))
 			}
-			return s.authenticateSignature(ctx, r, a)
+			p, user, err := s.authenticateSignature(ctx, r, a)
+			return p, claims{}, user, err
 		}
 	}
 	switch tokens := r.Header.Values(TokenHeader); {
 	case len(tokens) == 1 && strings.TrimSpace(tokens[0]) != "":
 		return s.authenticateToken(ctx, strings.TrimSpace(tokens[0]))
 	case len(tokens) > 1:
-		return Principal{}, tokenInvalid(errors.New("header X-Auth-Token was sent more than once"))
+		return refuse(tokenInvalid(errors.New("header X-Auth-Token was sent more than once")))
 	}
-	return Principal{}, fault.New(fault.Unauthenticated, "auth.missing", "x-auth-token not found")
+	return refuse(fault.New(fault.Unauthenticated, "auth.missing", "x-auth-token not found"))
 }
 
-func (s *Service) authenticateSignature(ctx context.Context, r *http.Request, header string) (Principal, error) {
+func (s *Service) authenticateSignature(ctx context.Context, r *http.Request, header string) (Principal, catalog.User, error) {
+	refuse := func(err error) (Principal, catalog.User, error) { return Principal{}, catalog.User{}, err }
 	a, err := signature.Parse(header)
 	if err != nil {
-		return Principal{}, err
+		return refuse(err)
 	}
 	now := s.now()
 	if err := signature.CheckDate(r, now); err != nil { // before the catalog is asked anything
-		return Principal{}, err
+		return refuse(err)
 	}
 	key, user, err := s.findKey(ctx, a.AccessKey)
 	if err != nil {
-		return Principal{}, err
+		return refuse(err)
 	}
 	if key.LockedUntil != nil && now.Before(*key.LockedUntil) {
-		return Principal{}, fault.New(fault.Unauthenticated, "auth.key_locked",
+		return refuse(fault.New(fault.Unauthenticated, "auth.key_locked",
 			"AK access failed to reach the limit,forbidden: the access key is locked until %s after more than %d failures in a row",
-			key.LockedUntil.UTC().Format(TimeFormat), MaxKeyFailures)
+			key.LockedUntil.UTC().Format(TimeFormat), MaxKeyFailures))
 	}
 	secret, err := s.keys.openSecret(key.ID, key.SealedSecret)
 	if err != nil {
-		return Principal{}, fmt.Errorf("open the secret of access key of user %s: %w", user.ID, err)
+		return refuse(fmt.Errorf("open the secret of access key of user %s: %w", user.ID, err))
 	}
 	if err := signature.Verify(r, a, secret, now); err != nil {
-		return Principal{}, s.countFailure(ctx, key, now, err)
+		return refuse(s.countFailure(ctx, key, now, err))
 	}
 	if key.Failures > 0 {
 		if err := s.catalog.ResetKeyFailures(ctx, key.ID); err != nil {
-			return Principal{}, fmt.Errorf("reset the failures of an access key: %w", err)
+			return refuse(fmt.Errorf("reset the failures of an access key: %w", err))
 		}
 	}
-	return principalOf(user, "", MethodSignature), nil
+	return principalOf(user, "", MethodSignature), user, nil
 }
 
 // findKey gives a key that is neither revoked nor of a disabled user.

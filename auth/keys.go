@@ -20,13 +20,16 @@ const masterKeySize = 32
 // makes tokens invalid or sealed secrets unreadable.
 const (
 	purposeTokens = "assetflow token signing v1"
+	purposeHSSO   = "assetflow hsso token signing v1"
 	purposeSeal   = "assetflow secret key sealing v1"
 )
 
-// Keys holds the keys of the service, all derived from one master key by HKDF-SHA256: one signs tokens, one seals the
-// secret keys of access keys at rest. It prints and logs as a placeholder.
+// Keys holds the keys of the service, all derived from one master key by HKDF-SHA256: one signs tokens, one signs HSSO
+// tokens, so that neither passes for the other, and one seals the secret keys of access keys at rest. It prints and logs
+// as a placeholder.
 type Keys struct {
 	tokens []byte
+	hsso   []byte
 	seal   cipher.AEAD // prefixes a random nonce by itself
 }
 
@@ -49,6 +52,10 @@ func newKeys(master []byte) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the key for tokens: %w", err)
 	}
+	hsso, err := hkdf.Key(sha256.New, master, nil, purposeHSSO, 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key for HSSO tokens: %w", err)
+	}
 	sealing, err := hkdf.Key(sha256.New, master, nil, purposeSeal, 32)
 	if err != nil {
 		return nil, fmt.Errorf("derive the key for secret keys: %w", err)
@@ -61,7 +68,7 @@ func newKeys(master []byte) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the cipher for secret keys: %w", err)
 	}
-	return &Keys{tokens: tokens, seal: seal}, nil
+	return &Keys{tokens: tokens, hsso: hsso, seal: seal}, nil
 }
 
 // GenerateMasterKey makes a random master key in the text form that ParseMasterKey reads.

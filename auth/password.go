@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -78,9 +79,27 @@ func (s *Service) hashPassword(ctx context.Context, password string) (string, er
 	return h.String(), nil
 }
 
-// checkPassword finds the user with this password. Who does not exist takes as long as who mistypes.
-func (s *Service) checkPassword(ctx context.Context, domain, name, password string) (catalog.User, error) {
-	user, err := s.catalog.UserByName(ctx, domain, name)
+// Lock-out of passwords. Tokens and access keys that are there go on working.
+const (
+	MaxPasswordFailures = 5               // wrong passwords in a row that a user survives
+	PasswordLockTime    = 5 * time.Minute // for which no password of the user works after one more
+)
+
+// checkPassword checks the password of the user that find gives. Who does not exist takes as long as who mistypes, and so
+// does who is locked out. What goes on here goes on for a few callers at a time, so that many guesses at once are counted
+// like those that come one after the other.
+func (s *Service) checkPassword(ctx context.Context, find func(context.Context) (catalog.User, error), password string) (catalog.User, error) {
+	release, err := s.hashSlot(ctx)
+	if err != nil {
+		return catalog.User{}, err
+	}
+	counting := false
+	defer func() {
+		if !counting {
+			release()
+		}
+	}()
+	user, err := find(ctx)
 	known := err == nil && user.DisabledAt == nil && user.PasswordHash != ""
 	if err != nil && fault.KindOf(err) != fault.NotFound {
 		return catalog.User{}, fmt.Errorf("find the user: %w", err)
@@ -94,16 +113,36 @@ func (s *Service) checkPassword(ctx context.Context, domain, name, password stri
 	if utf8.RuneCountInString(password) > MaxPasswordLength {
 		password = "" // never a password; hash something of ordinary length all the same
 	}
-	release, err := s.hashSlot(ctx)
-	if err != nil {
-		return catalog.User{}, err
-	}
-	defer release()
 	same := subtle.ConstantTimeCompare(stored.derive(password, len(stored.key)), stored.key) == 1
-	if !known || !same {
-		return catalog.User{}, fault.New(fault.Unauthenticated, "auth.wrong_password", "The username or password is wrong.")
+	wrong := fault.New(fault.Unauthenticated, "auth.wrong_password", "The username or password is wrong.")
+	if !known {
+		return catalog.User{}, wrong
+	}
+	locked := user.PasswordLockedUntil != nil && s.now().Before(*user.PasswordLockedUntil)
+	switch {
+	case locked:
+		s.logger.WarnContext(ctx, "a password was sent for a user who is locked out", "user_id", user.ID, "until", *user.PasswordLockedUntil)
+		return catalog.User{}, wrong
+	case !same:
+		counting = true
+		go s.countWrongPassword(context.WithoutCancel(ctx), user, release)
+		return catalog.User{}, wrong
+	case user.PasswordFailures > 0:
+		if err := s.catalog.ResetPasswordFailures(ctx, user.ID); err != nil {
+			return catalog.User{}, fmt.Errorf("reset the failures of a password: %w", err)
+		}
 	}
 	return user, nil
+}
+
+// countWrongPassword counts while the caller has its answer already: by the time of a write, who exists could be told from
+// who does not. The place among those that are checked is given back only then.
+func (s *Service) countWrongPassword(ctx context.Context, user catalog.User, release func()) {
+	defer release()
+	s.logger.WarnContext(ctx, "a password was wrong", "user_id", user.ID, "failures_before", user.PasswordFailures)
+	if err := s.catalog.RecordPasswordFailure(ctx, user.ID, s.now(), MaxPasswordFailures, PasswordLockTime); err != nil {
+		s.logger.ErrorContext(ctx, "a wrong password was not counted", "user_id", user.ID, "error", err)
+	}
 }
 
 // argonHash is a hash with all that is needed to make it again.

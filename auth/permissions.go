@@ -31,6 +31,11 @@ const (
 	JobsRead      Permission = "jobs:read"      // list and show jobs
 	JobsCancel    Permission = "jobs:cancel"    // cancel a running job
 	AuditRead     Permission = "audit:read"     // read who did what
+
+	TemplatesImport Permission = "templates:import" // start an import of service templates
+	TemplatesRead   Permission = "templates:read"   // list and show service templates
+	TemplatesExport Permission = "templates:export" // take a service template out
+	TemplatesDelete Permission = "templates:delete" // delete a service template
 )
 
 // permissionRoles is the one place that says which roles carry a permission. A permission without a row is nobody's.
@@ -46,6 +51,11 @@ var permissionRoles = map[Permission][]Role{
 	JobsRead:      {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
 	JobsCancel:    {RoleAdmin, RoleDevelop},
 	AuditRead:     {RoleAdmin},
+
+	TemplatesImport: {RoleAdmin, RoleDevelop},
+	TemplatesRead:   {RoleAdmin, RoleDevelop, RoleModify},
+	TemplatesExport: {RoleAdmin, RoleDevelop},
+	TemplatesDelete: {RoleAdmin, RoleDevelop},
 }
 
 // Roles gives the names of all roles, strongest first.

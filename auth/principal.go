@@ -6,6 +6,8 @@ import "context"
 const (
 	MethodToken     = "token" // header X-Auth-Token
 	MethodSignature = "aksk"  // Authorization: SDK-HMAC-SHA256
+	MethodBasic     = "basic" // Authorization: Basic
+	MethodHSSO      = "hsso"  // Authorization: HSSO
 )
 
 // Principal is the user on whose behalf a request is made. It holds no secret and may be logged.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -15,12 +16,13 @@ import (
 // Service answers who is calling and what they may do. It keeps no state of its own but a limit on how many passwords
 // are hashed at a time, and is safe for concurrent use.
 type Service struct {
-	catalog *catalog.Catalog
-	keys    *Keys
-	logger  *slog.Logger
-	now     func() time.Time
-	parser  *jwt.Parser
-	hashing chan struct{}
+	catalog    *catalog.Catalog
+	keys       *Keys
+	logger     *slog.Logger
+	now        func() time.Time
+	parser     *jwt.Parser
+	hssoParser *jwt.Parser
+	hashing    chan struct{}
 }
 
 // Option changes how a Service works.
@@ -41,13 +43,15 @@ func New(cat *catalog.Catalog, keys *Keys, opts ...Option) *Service {
 	for _, opt := range opts {
 		opt(s)
 	}
-	s.parser = jwt.NewParser(
+	rules := []jwt.ParserOption{
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithIssuer(tokenIssuer),
 		jwt.WithExpirationRequired(),
 		jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(func() time.Time { return s.now() }),
-	)
+	}
+	s.parser = jwt.NewParser(rules...)
+	s.hssoParser = jwt.NewParser(slices.Concat(rules, []jwt.ParserOption{jwt.WithAudience(hssoAudience)})...)
 	return s
 }
 
@@ -71,4 +75,31 @@ func (s *Service) Authorize(ctx context.Context, p Principal, projectID string, 
 		return fault.New(fault.Forbidden, "auth.forbidden", "None of your roles in the project permits %s.", perm)
 	}
 	return nil
+}
+
+// ProjectOf tells the project of a call whose path names none: the one that the call names otherwise, where it does;
+// else the one of p's token; else the only one in which p's user has a role. What p may do there is for Authorize to say.
+//
+// Errors: Forbidden "auth.project_unnamed" when the user has a role in several projects or in none.
+func (s *Service) ProjectOf(ctx context.Context, p Principal, named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	if p.ProjectID != "" {
+		return p.ProjectID, nil
+	}
+	all, err := s.catalog.ListRoles(ctx, p.UserID)
+	if err != nil {
+		return "", fmt.Errorf("list the roles of user %s: %w", p.UserID, err)
+	}
+	if len(all) == 0 {
+		return "", fault.New(fault.Forbidden, "auth.project_unnamed", "You have no role in any project.")
+	}
+	for _, a := range all {
+		if a.ProjectID != all[0].ProjectID {
+			return "", fault.New(fault.Forbidden, "auth.project_unnamed",
+				"You have roles in several projects: say which one with the header %s.", ProjectHeader)
+		}
+	}
+	return all[0].ProjectID, nil
 }

@@ -72,43 +72,52 @@ func tokenInvalid(cause error) error {
 	return fault.New(fault.Unauthenticated, "auth.token_invalid", "decrypt token fail").Wrap(cause)
 }
 
-// readToken checks a token's signature and times. Whether it was revoked is for the catalog to say.
-func (s *Service) readToken(value string) (claims, error) {
+// readClaims checks a token's signature and times. Whether it was revoked is for the catalog to say. common is the part
+// of into that all tokens have.
+func readClaims(parser *jwt.Parser, key []byte, value string, into jwt.Claims, common *claims) error {
 	if len(value) > maxTokenBytes {
-		return claims{}, tokenInvalid(fmt.Errorf("the token is longer than %d bytes", maxTokenBytes))
+		return tokenInvalid(fmt.Errorf("the token is longer than %d bytes", maxTokenBytes))
 	}
-	var c claims
-	_, err := s.parser.ParseWithClaims(value, &c, func(*jwt.Token) (any, error) { return s.keys.tokens, nil })
+	_, err := parser.ParseWithClaims(value, into, func(*jwt.Token) (any, error) { return key, nil })
 	switch {
 	case err == nil:
-		return c, nil
-	case errors.Is(err, jwt.ErrTokenExpired) && c.ExpiresAt != nil: // claims are judged only under a good signature
-		return claims{}, fault.New(fault.Unauthenticated, "auth.token_expired",
-			"token expires, expires_at: %s", c.ExpiresAt.UTC().Format(TimeFormat))
+		return nil
+	case errors.Is(err, jwt.ErrTokenExpired) && common.ExpiresAt != nil: // claims are judged only under a good signature
+		return fault.New(fault.Unauthenticated, "auth.token_expired",
+			"token expires, expires_at: %s", common.ExpiresAt.UTC().Format(TimeFormat))
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return claims{}, tokenInvalid(errors.New("the token is malformed")) // the library's text quotes parts of it
+		return tokenInvalid(errors.New("the token is malformed")) // the library's text quotes parts of it
 	default:
-		return claims{}, tokenInvalid(errors.New("the token's signature or claims are not ours"))
+		return tokenInvalid(errors.New("the token's signature or claims are not ours"))
 	}
 }
 
-func (s *Service) authenticateToken(ctx context.Context, value string) (Principal, error) {
-	c, err := s.readToken(value)
-	if err != nil {
-		return Principal{}, err
+func (s *Service) authenticateToken(ctx context.Context, value string) (Principal, claims, catalog.User, error) {
+	var c claims
+	if err := readClaims(s.parser, s.keys.tokens, value, &c, &c); err != nil {
+		return Principal{}, c, catalog.User{}, err
 	}
+	user, err := s.userOf(ctx, c)
+	if err != nil {
+		return Principal{}, c, user, err
+	}
+	return principalOf(user, c.ProjectID, MethodToken), c, user, nil
+}
+
+// userOf finds the user of a token that was not revoked.
+func (s *Service) userOf(ctx context.Context, c claims) (catalog.User, error) {
 	user, err := s.catalog.User(ctx, c.Subject)
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
-		return Principal{}, tokenInvalid(errors.New("the token's user does not exist"))
+		return user, tokenInvalid(errors.New("the token's user does not exist"))
 	case err != nil:
-		return Principal{}, fmt.Errorf("find the token's user: %w", err)
+		return user, fmt.Errorf("find the token's user: %w", err)
 	case user.DisabledAt != nil:
-		return Principal{}, tokenInvalid(errors.New("the token's user is disabled"))
+		return user, tokenInvalid(errors.New("the token's user is disabled"))
 	case user.TokenGeneration != c.Generation:
-		return Principal{}, tokenInvalid(errors.New("the token was revoked"))
+		return user, tokenInvalid(errors.New("the token was revoked"))
 	}
-	return principalOf(user, c.ProjectID, MethodToken), nil
+	return user, nil
 }
 
 // PasswordLogin asks for a token. Domain, User and Password are required. ProjectID, or ProjectName with the name of its
@@ -130,11 +139,13 @@ func (l PasswordLogin) LogValue() slog.Value { return slog.StringValue(l.String(
 
 // IssueToken checks a password and makes a token that is valid for 24 hours.
 //
-// Errors: Unauthenticated "auth.wrong_password" (unknown domain, unknown user, disabled user and wrong password are not
-// told apart, nor by the time they take), Unauthenticated "auth.no_project" when the user has no role in the project, or
+// Errors: Unauthenticated "auth.wrong_password" (unknown domain, unknown user, disabled or locked user and wrong password
+// are not told apart, nor by the time they take), Unauthenticated "auth.no_project" when the user has no role in the project, or
 // it does not exist; Unavailable "auth.busy" when ctx ends while other passwords are being checked.
 func (s *Service) IssueToken(ctx context.Context, login PasswordLogin) (Token, error) {
-	user, err := s.checkPassword(ctx, login.Domain, login.User, login.Password)
+	user, err := s.checkPassword(ctx, func(ctx context.Context) (catalog.User, error) {
+		return s.catalog.UserByName(ctx, login.Domain, login.User)
+	}, login.Password)
 	if err != nil {
 		return Token{}, err
 	}

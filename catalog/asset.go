@@ -14,6 +14,8 @@ const (
 	KindTask        AssetKind = "task"
 	// KindDigital is the kind of DigitalAsset, which belongs to a project and to no instance.
 	KindDigital AssetKind = "digital-asset"
+	// KindServiceTemplate is the kind of ServiceTemplate, which belongs to a project and to no instance.
+	KindServiceTemplate AssetKind = "service-template"
 )
 
 // assetKinds are those that belong to an instance.

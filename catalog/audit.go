@@ -15,7 +15,7 @@ type AuditEntry struct {
 	Action       AuditAction
 	ProjectID    string
 	InstanceID   string
-	ResourceKind string // "job", "application", "task", "digital-asset", "user", "project", "instance", "key"
+	ResourceKind string // "job", "application", "task", "digital-asset", "service-template", "user", "project", "instance", "key"
 	ResourceID   string
 	Details      json.RawMessage // an object with further facts, no secrets; nil where there are none
 }
@@ -30,7 +30,7 @@ const (
 	JobStarted AuditAction = "job.started"
 	JobRefused AuditAction = "job.refused"
 	JobEnded   AuditAction = "job.ended"
-	// AssetAdded, AssetChanged and AssetDeleted are for digital assets; a job does it to the other kinds. The entries of
+	// AssetAdded and AssetChanged are for digital assets, AssetDeleted for service templates too; a job does it to the other kinds. The entries of
 	// their files stand in the trail of the asset.
 	AssetAdded      AuditAction = "asset.added"
 	AssetChanged    AuditAction = "asset.changed"

@@ -14,6 +14,8 @@ const (
 	AssetDelete JobKind = "asset-delete"
 	AssetExport JobKind = "asset-export"
 	AssetCopy   JobKind = "asset-copy" // of a digital asset, so it names no instance
+	// ServiceTemplateImport brings service templates into a project, so it names no instance.
+	ServiceTemplateImport JobKind = "template-import"
 )
 
 // JobState is where a job stands.
@@ -54,7 +56,7 @@ type Job struct {
 	Subject    string // what a person calls it: the name of the uploaded file
 	State      JobState
 	Request    json.RawMessage // parameters of its kind, no secrets
-	Result     json.RawMessage // an ImportResult, DeletionResult, ExportResult or CopyResult, once the job has succeeded
+	Result     json.RawMessage // an ImportResult, DeletionResult, ExportResult, CopyResult or TemplateImportResult, once the job has succeeded
 	Reasons    []Reason        // at most MaxReasons
 	CreatedAt  time.Time
 	EndedAt    *time.Time // nil while it runs

@@ -18,6 +18,9 @@ type User struct {
 	TokenGeneration int64  // a token carries the generation it was made in; raising it revokes every older token
 	CreatedAt       time.Time
 	DisabledAt      *time.Time // nil while the user may sign in
+
+	PasswordFailures    int        // wrong passwords in a row
+	PasswordLockedUntil *time.Time // nil or past: not locked
 }
 
 // AccessKey is the pair a client signs requests with. The secret is sealed by its caller; the catalog never sees it.

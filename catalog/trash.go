@@ -148,10 +148,10 @@ func (c *Catalog) PurgeAssets(ctx context.Context, projectID, instanceID string,
 }
 
 // PurgeTrash removes what was deleted before the given time for good, in all projects, at most limit assets, tasks
-// before applications before digital assets; applications that a remaining version refers to stay. It says how many went.
+// before applications before digital assets before service templates; applications that a remaining version refers to stay. It says how many went.
 func (c *Catalog) PurgeTrash(ctx context.Context, deletedBefore time.Time, limit int) (int, error) {
 	purged := 0
-	for _, kind := range []AssetKind{KindTask, KindApplication, KindDigital} {
+	for _, kind := range []AssetKind{KindTask, KindApplication, KindDigital, KindServiceTemplate} {
 		var old []assetRow
 		err := c.reader.NewSelect().Model(&old).Column("id", "project_id", "instance_id").Where("a.deleted_at < ?", stampOf(deletedBefore)).
 			Where("a.kind = ?", string(kind)).Where("NOT EXISTS (SELECT 1 FROM version_applications AS va WHERE va.application_id = a.id)").
@@ -171,9 +171,12 @@ func (c *Catalog) PurgeTrash(ctx context.Context, deletedBefore time.Time, limit
 				}
 			}
 			var n int
-			if kind == KindDigital {
+			switch kind {
+			case KindDigital:
 				n, err = c.purgeDigital(ctx, at.ProjectID, ids, deletedBefore)
-			} else {
+			case KindServiceTemplate:
+				n, err = c.purgeTemplates(ctx, at.ProjectID, ids, deletedBefore)
+			default:
 				n, err = c.purgeUnused(ctx, at.ProjectID, at.InstanceID, ids, deletedBefore)
 			}
 			purged += n
@@ -264,6 +267,8 @@ func (c *Catalog) purge(ctx context.Context, tx bun.Tx, assets []currentRow, use
 		{"uploaded files", (*digitalFileRow)(nil), "asset_id"},
 		{"tags", (*digitalTagRow)(nil), "asset_id"},
 		{"digital assets", (*digitalRow)(nil), "asset_id"},
+		{"template tags", (*templateTagRow)(nil), "asset_id"},
+		{"service templates", (*templateRow)(nil), "asset_id"},
 		{"versions", (*versionRow)(nil), "asset_id"},
 		{"assets", (*assetRow)(nil), "id"},
 	} {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -26,12 +27,16 @@ type userRow struct {
 	TokenGeneration int64  `bun:"token_generation"`
 	CreatedAt       stamp  `bun:"created_at"`
 	DisabledAt      stamp  `bun:"disabled_at,nullzero"`
+
+	PasswordFailures    int   `bun:"password_failures"`
+	PasswordLockedUntil stamp `bun:"password_locked_until,nullzero"`
 }
 
 func (r userRow) user() User {
 	return User{
 		ID: r.ID, DomainID: r.DomainID, DomainName: r.DomainName, Name: r.Name, PasswordHash: r.PasswordHash,
 		TokenGeneration: r.TokenGeneration, CreatedAt: r.CreatedAt.at, DisabledAt: r.DisabledAt.pointer(),
+		PasswordFailures: r.PasswordFailures, PasswordLockedUntil: r.PasswordLockedUntil.pointer(),
 	}
 }
 
@@ -89,15 +94,30 @@ func (c *Catalog) User(ctx context.Context, id string) (User, error) {
 
 // UserByName finds a user by the names of its domain and its own. NotFound "catalog.user_not_found".
 func (c *Catalog) UserByName(ctx context.Context, domainName, name string) (User, error) {
+	if !isText(domainName) || !isText(name) {
+		return User{}, noUser()
+	}
 	var row userRow
 	err := c.selectUsers(&row).Where("d.name = ?", domainName).Where("u.name = ?", name).Scan(ctx)
 	return row.user(), failed(ctx, "read the user", orAbsent(err, noUser()))
 }
 
+// UsersNamed gives the users of that name, by their domains.
+func (c *Catalog) UsersNamed(ctx context.Context, name string) ([]User, error) {
+	if !isText(name) {
+		return nil, nil
+	}
+	return c.usersOf(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("u.name = ?", name) })
+}
+
 // ListUsers gives all users by domain and name.
 func (c *Catalog) ListUsers(ctx context.Context) ([]User, error) {
+	return c.usersOf(ctx, func(q *bun.SelectQuery) *bun.SelectQuery { return q })
+}
+
+func (c *Catalog) usersOf(ctx context.Context, which func(*bun.SelectQuery) *bun.SelectQuery) ([]User, error) {
 	var rows []userRow
-	if err := c.selectUsers(&rows).Order("d.name", "u.name").Scan(ctx); err != nil {
+	if err := c.selectUsers(&rows).Apply(which).Order("d.name", "u.name").Scan(ctx); err != nil {
 		return nil, failed(ctx, "list the users", err)
 	}
 	users := make([]User, len(rows))
@@ -107,11 +127,12 @@ func (c *Catalog) ListUsers(ctx context.Context) ([]User, error) {
 	return users, nil
 }
 
-// SetPassword replaces the password hash and raises the token generation. NotFound "catalog.user_not_found".
+// SetPassword replaces the password hash, raises the token generation and forgets failures and lock. NotFound "catalog.user_not_found".
 func (c *Catalog) SetPassword(ctx context.Context, userID, hash string) error {
 	return c.write(ctx, "set the password", func(tx bun.Tx) error {
 		err := changeOne(ctx, tx.NewUpdate().Model((*userRow)(nil)).
-			Set("password_hash = ?", hash).Set("token_generation = token_generation + 1").Where("id = ?", userID), noUser())
+			Set("password_hash = ?", hash).Set("token_generation = token_generation + 1").
+			Set("password_failures = 0").Set("password_locked_until = NULL").Where("id = ?", userID), noUser())
 		if err != nil {
 			return err
 		}
@@ -129,4 +150,19 @@ func (c *Catalog) RaiseTokenGeneration(ctx context.Context, userID string) error
 		}
 		return writeAudit(ctx, tx, AuditEntry{Action: TokensRevoked, ResourceKind: "user", ResourceID: userID})
 	})
+}
+
+// RecordPasswordFailure counts a wrong password. With more than maxFailures in a row the user is locked until
+// now+lockFor, and again with every further failure until ResetPasswordFailures. Atomic: none is lost when many come at
+// once. NotFound "catalog.user_not_found".
+func (c *Catalog) RecordPasswordFailure(ctx context.Context, userID string, now time.Time, maxFailures int, lockFor time.Duration) error {
+	return failed(ctx, "count the failure of the password", changeOne(ctx, c.writer.NewUpdate().Model((*userRow)(nil)).
+		Set("password_locked_until = CASE WHEN password_failures >= ? THEN ? ELSE password_locked_until END", maxFailures, stampOf(now.Add(lockFor))).
+		Set("password_failures = password_failures + 1").Where("id = ?", userID), noUser()))
+}
+
+// ResetPasswordFailures forgets failures and lock after a right password. NotFound "catalog.user_not_found".
+func (c *Catalog) ResetPasswordFailures(ctx context.Context, userID string) error {
+	return failed(ctx, "reset the failures of the password", changeOne(ctx, c.writer.NewUpdate().Model((*userRow)(nil)).
+		Set("password_failures = 0").Set("password_locked_until = NULL").Where("id = ?", userID), noUser()))
 }

@@ -60,6 +60,8 @@ type Temporal struct {
 // Jobs is how jobs are accepted.
 type Jobs struct {
 	QueueLength int // how many jobs of a kind wait for one user in one project
+	// ImportWait is how long the answer to an import of service templates waits for its end.
+	ImportWait time.Duration
 }
 
 // Trash is what becomes of deleted assets.

@@ -66,7 +66,7 @@ temporal: {address: "t:7233", namespace: prod}
 master_key: mk
 max_upload_bytes: 1048576
 region: north
-jobs: {queue_length: 7}
+jobs: {queue_length: 7, import_wait: 45s}
 trash: {keep: 7d}
 archive: {keep: 90m}
 sweep: {every: 30s, grace: 2h30m}
@@ -85,7 +85,7 @@ log: {level: debug, format: json}
 		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
 		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG",
 		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
-		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
+		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_JOBS_IMPORT_WAIT=45s", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
 		`ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden"}`, "ASSETFLOW_REPLICATION_SOURCES=https://s3.a.example, http://127.0.0.1:9000",
 		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
 	}
@@ -93,7 +93,7 @@ log: {level: debug, format: json}
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
 		"--s3-region=eu-1", "--s3-bucket=bkt", "--s3-path-style=false", "--temporal-address=t:7233",
 		"--temporal-namespace=prod", "--max-upload-bytes=1 MiB", "--region=north", "--log-level=debug", "--log-format=json",
-		"--jobs-queue-length=7", "--trash-keep=7d", "--archive-keep=1h30m", "--sweep-every=30s", "--sweep-grace=2h30m",
+		"--jobs-queue-length=7", "--jobs-import-wait=45s", "--trash-keep=7d", "--archive-keep=1h30m", "--sweep-every=30s", "--sweep-grace=2h30m",
 		"--s3-access-key-file=" + write(t, "ak", "AKID\n"), "--s3-secret-key-file=" + write(t, "sk", "s3cr3t\n"),
 		"--master-key-file=" + write(t, "mk", "mk\n"), "--s3-presign-endpoint=https://s3.example.com",
 		"--replication-key-ring-file=" + write(t, "ring", `{"primary": "hidden"}`+"\n"),
@@ -121,7 +121,7 @@ log: {level: debug, format: json}
 			require.EqualValues(t, 1<<20, got.MaxUploadBytes)
 			require.Equal(t, "north", got.Region)
 			require.Equal(t, config.Log{Level: "debug", Format: "json"}, got.Log)
-			require.Equal(t, 7, got.Jobs.QueueLength)
+			require.Equal(t, config.Jobs{QueueLength: 7, ImportWait: 45 * time.Second}, got.Jobs)
 			require.Equal(t, 7*24*time.Hour, got.Trash.Keep)
 			require.Equal(t, 90*time.Minute, got.Archive.Keep)
 			require.Equal(t, config.Sweep{Every: 30 * time.Second, Grace: 150 * time.Minute}, got.Sweep)

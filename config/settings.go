@@ -152,6 +152,12 @@ var settings = []setting{
 		show: func(c *Config) string { return strconv.Itoa(c.Jobs.QueueLength) },
 	},
 	{
+		key: "jobs.import_wait", def: "30s", help: "how long the answer to an import of service templates waits for its end",
+		want: wantDuration,
+		set:  func(c *Config, v string) error { return setDuration(&c.Jobs.ImportWait, v) },
+		show: func(c *Config) string { return showDuration(c.Jobs.ImportWait) },
+	},
+	{
 		key: "trash.keep", def: "30d", help: "how long a deleted asset can be restored",
 		want: wantDuration,
 		set:  func(c *Config, v string) error { return setDuration(&c.Trash.Keep, v) },

@@ -14,10 +14,11 @@ import (
 
 // steps gives the steps of each kind of job.
 var steps = map[catalog.JobKind][]workflows.Step{
-	catalog.AssetImport: workflows.ImportSteps,
-	catalog.AssetDelete: workflows.DeleteSteps,
-	catalog.AssetExport: workflows.ExportSteps,
-	catalog.AssetCopy:   workflows.CopySteps,
+	catalog.AssetImport:           workflows.ImportSteps,
+	catalog.AssetDelete:           workflows.DeleteSteps,
+	catalog.AssetExport:           workflows.ExportSteps,
+	catalog.AssetCopy:             workflows.CopySteps,
+	catalog.ServiceTemplateImport: workflows.TemplateSteps,
 }
 
 // historyTail is how many of a run's last events are read to find its last step: the clean-up's own events and a

@@ -117,7 +117,7 @@ func (s *Service) queuedState(ctx context.Context, row catalog.Job) (Job, error)
 // cancelQueued ends a job that waits, and says whether it did wait.
 func (s *Service) cancelQueued(ctx context.Context, row catalog.Job) (bool, error) {
 	waited, err := s.catalog.EndQueuedJob(ctx, row.ID, catalog.JobOutcome{State: catalog.JobCancelled, Reasons: []catalog.Reason{{
-		ResourceType: string(catalog.KindApplication), ResourceName: row.Subject,
+		ResourceType: string(subjectKind(row.Kind)), ResourceName: row.Subject,
 		Code: "cancelled", Message: "The job was cancelled before it began; nothing was changed.",
 	}}})
 	if err != nil {

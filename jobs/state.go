@@ -172,12 +172,24 @@ func (s *Service) abandon(ctx context.Context, row catalog.Job, exec execution, 
 	}
 	s.discardStaged(ctx, row)
 	ended, err := s.catalog.EndJob(ctx, row.ID, catalog.JobOutcome{State: catalog.JobFailed, Reasons: []catalog.Reason{{
-		ResourceType: string(catalog.KindApplication), ResourceName: row.Subject, Code: "abandoned", Message: message,
+		ResourceType: string(subjectKind(row.Kind)), ResourceName: row.Subject, Code: "abandoned", Message: message,
 	}}})
 	if err != nil {
 		return catalog.Job{}, fmt.Errorf("end the abandoned job: %w", err)
 	}
 	return ended, nil
+}
+
+// subjectKind is the kind of what a job is about, for the reasons that name it as a whole.
+func subjectKind(kind catalog.JobKind) catalog.AssetKind {
+	switch kind {
+	case catalog.AssetCopy:
+		return catalog.KindDigital
+	case catalog.ServiceTemplateImport:
+		return catalog.KindServiceTemplate
+	default:
+		return catalog.KindApplication
+	}
 }
 
 func settled(row catalog.Job) Job {

@@ -131,6 +131,7 @@ func New(c client.Client, opts Options) *Worker {
 		KeyRing: opts.Copies.KeyRing, Region: opts.Copies.Region, ParallelFiles: opts.Copies.ParallelFiles,
 		Fetcher: opts.Copies.Fetcher, Window: activities.NewWindow(),
 	})
+	w.RegisterActivity(&activities.Templates{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger})
 	end := &activities.End{Catalog: opts.Catalog, Storage: opts.Storage, Logger: opts.Logger}
 	queue := &activities.Queue{Catalog: opts.Catalog}
 	sweep := &activities.Sweep{
@@ -151,6 +152,7 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.DeleteAssets)
 	r.RegisterWorkflow(workflows.ExportAssets)
 	r.RegisterWorkflow(workflows.CopyAsset)
+	r.RegisterWorkflow(workflows.ImportServiceTemplates)
 	r.RegisterWorkflow(workflows.ServeQueue)
 	r.RegisterWorkflow(workflows.SweepAll)
 }

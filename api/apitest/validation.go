@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// Pages are checked like files: as text.
+func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder) }
+
 // Validation checks requests and responses against one OpenAPI document.
 type Validation struct{ router routers.Router }
 

@@ -121,7 +121,7 @@ func TestPlan(t *testing.T) {
 		refuse(plan("cut off", "", good[:len(good)-6], 400), "upload.body", ""),
 		refuse(plan("too large", "", form("ImportAssetRequestBody", "shop.zip", strings.Repeat("x", maxUpload+1)), 413), "storage.too_large", ""),
 		refuse(plan("far too large", "", form("ImportAssetRequestBody", "shop.zip", strings.Repeat("x", 2*maxUpload)), 413), "api.body_too_large", ""),
-		refuse(noForm, "upload.body", "multipart"),
+		refuse(noForm, "upload.media_type", "multipart"),
 		refuse(noRight, "auth.forbidden", ""), refuse(stranger, "auth.project_not_found", ""), refuse(nowhere, "catalog.instance_not_found", ""),
 	)
 	planErr = errors.New("a secret of ours")

@@ -37,10 +37,11 @@ func (e AssetKind) Valid() bool {
 
 // Defines values for JobKind.
 const (
-	AssetCopy   JobKind = "asset-copy"
-	AssetDelete JobKind = "asset-delete"
-	AssetExport JobKind = "asset-export"
-	AssetImport JobKind = "asset-import"
+	AssetCopy      JobKind = "asset-copy"
+	AssetDelete    JobKind = "asset-delete"
+	AssetExport    JobKind = "asset-export"
+	AssetImport    JobKind = "asset-import"
+	TemplateImport JobKind = "template-import"
 )
 
 // Valid indicates whether the value is a known member of the JobKind enum.
@@ -53,6 +54,8 @@ func (e JobKind) Valid() bool {
 	case AssetExport:
 		return true
 	case AssetImport:
+		return true
+	case TemplateImport:
 		return true
 	default:
 		return false
@@ -273,7 +276,7 @@ type AuditEntry struct {
 	ProjectID  string `json:"project_id"`
 	ResourceID string `json:"resource_id"`
 
-	// ResourceKind `job`, `application`, `task`, `digital-asset`, `user`, `project`, `instance` or `key`.
+	// ResourceKind `job`, `application`, `task`, `digital-asset`, `service-template`, `user`, `project`, `instance` or `key`.
 	ResourceKind string `json:"resource_kind"`
 }
 
@@ -524,7 +527,7 @@ type Reason struct {
 	Message      string `json:"message"`
 	ResourceName string `json:"resource_name"`
 
-	// ResourceType `application` or `task`.
+	// ResourceType `application`, `task` or `service-template`.
 	ResourceType string `json:"resource_type"`
 }
 

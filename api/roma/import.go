@@ -66,7 +66,7 @@ func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObje
 		imp.JobID, imp.Staged = jobID, staged
 		if jobID != sub.jobID {
 			var err error
-			if imp.Staged, err = s.handOver(ctx, sub.projectID, jobID, staged); err != nil {
+			if imp.Staged, err = upload.HandOver(ctx, s.Staging, s.Jobs, sub.projectID, jobID, staged); err != nil {
 				return jobs.Job{}, err
 			}
 			return s.Jobs.StartImport(ctx, imp)
@@ -76,22 +76,4 @@ func (s *server) ImportAsset(ctx context.Context, request ImportAssetRequestObje
 		given = err == nil || kind == fault.Unavailable || kind == fault.Internal
 		return job, err
 	})
-}
-
-// handOver brings the package to where the job of an earlier request of the same key expects it. Where that request got
-// as far as the job's row, its own package is there, with the same bytes.
-func (s *server) handOver(ctx context.Context, projectID, jobID string, staged storage.Staged) (storage.Staged, error) {
-	key := storage.StagingKey(projectID, jobID)
-	switch _, err := s.Jobs.ProjectOf(ctx, jobID); {
-	case err == nil:
-		return storage.Staged{Key: key, Size: staged.Size, SHA256: staged.SHA256}, nil
-	case fault.KindOf(err) != fault.NotFound:
-		return storage.Staged{}, err
-	}
-	content, err := s.Staging.OpenStaged(ctx, staged.Key, staged.Size).OpenRange(ctx, 0, staged.Size)
-	if err != nil {
-		return storage.Staged{}, err
-	}
-	defer func() { _ = content.Close() }()
-	return s.Staging.Stage(ctx, key, content, staged.Size)
 }

@@ -48,10 +48,7 @@ type Archives interface {
 }
 
 // Staging is what imports need of *storage.Store.
-type Staging interface {
-	upload.Staging
-	OpenStaged(ctx context.Context, key string, size int64) *storage.Object
-}
+type Staging = upload.StagingReader
 
 // ArchiveStore is what downloads need of *storage.Store.
 type ArchiveStore interface {

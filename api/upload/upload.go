@@ -1,9 +1,10 @@
-// Package upload receives asset packages: what the contracts that take one as a form share. Its faults have codes of their
+// Package upload receives packages: what the contracts that take one as a form share. Its faults have codes of their
 // own, which each contract turns into its form.
 package upload
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -25,10 +26,11 @@ const (
 	CodeParameter = "upload.parameter"
 	CodeNoBody    = "upload.no_body"
 	CodeBody      = "upload.body"
+	CodeMediaType = "upload.media_type" // the body is no form
 	CodeFileName  = "upload.file_name"
 )
 
-// partName is the name of the one part of the form.
+// partName is the name of the one part of the form where a contract does not say otherwise.
 const partName = "ImportAssetRequestBody"
 
 // formBytes is what a form may take beside the package in it: boundaries and the part's headers.
@@ -58,6 +60,10 @@ type Receiver struct {
 	Staging  Staging
 	Logger   *slog.Logger
 	MaxBytes int64 // of one package
+
+	Part string // the name of the form's one part; empty: ImportAssetRequestBody
+	// Name gives the name of an uploaded file as it is taken, or refuses it; nil: that of an asset package, as it is.
+	Name func(fileName string) (string, error)
 }
 
 // MaxBody is how many bytes a whole request may have.
@@ -76,7 +82,7 @@ func (r Receiver) Open(request *http.Request) error {
 	}
 	kind, params, err := mime.ParseMediaType(request.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
-		return fault.New(fault.Invalid, CodeBody,
+		return fault.New(fault.Invalid, CodeMediaType,
 			"The request's body must be of the type multipart/form-data, with a boundary.").Wrap(err)
 	}
 	if request.ContentLength > r.MaxBody() {
@@ -99,11 +105,11 @@ func (r Receiver) Receive(ctx context.Context, form *multipart.Reader, body *Bod
 	part, err := form.NextRawPart()
 	switch {
 	case err == io.EOF: //nolint:errorlint // see checkRest
-		return "", storage.Staged{}, onePart()
+		return "", storage.Staged{}, r.onePart()
 	case err != nil:
 		return "", storage.Staged{}, BodyFault(err)
 	}
-	if name, err = checkPart(part); err != nil {
+	if name, err = r.checkPart(part); err != nil {
 		return "", storage.Staged{}, err
 	}
 	file := &clientReader{Reader: part}
@@ -113,7 +119,7 @@ func (r Receiver) Receive(ctx context.Context, form *multipart.Reader, body *Bod
 		}
 		return "", storage.Staged{}, err
 	}
-	if err = checkRest(form, body, staged); err != nil {
+	if err = r.checkRest(form, body, staged); err != nil {
 		r.Discard(ctx, key)
 		return "", storage.Staged{}, err
 	}
@@ -122,10 +128,10 @@ func (r Receiver) Receive(ctx context.Context, form *multipart.Reader, body *Bod
 
 // checkRest sees the form to its end: one part, the closing boundary, and the end of the body, where a signature over
 // the body is verified.
-func checkRest(form *multipart.Reader, body io.Reader, staged storage.Staged) error {
+func (r Receiver) checkRest(form *multipart.Reader, body io.Reader, staged storage.Staged) error {
 	switch _, err := form.NextRawPart(); {
 	case err == nil:
-		return onePart()
+		return r.onePart()
 	case err != io.EOF: // io.EOF itself is the closing boundary; wrapped, it is the body's end without one
 		return BodyFault(err)
 	}
@@ -141,27 +147,42 @@ func checkRest(form *multipart.Reader, body io.Reader, staged storage.Staged) er
 	return nil
 }
 
-func onePart() *fault.Error {
-	return fault.New(fault.Invalid, CodeBody, "The form must have exactly one part, %s.", partName)
+func (r Receiver) onePart() *fault.Error {
+	return fault.New(fault.Invalid, CodeBody, "The form must have exactly one part, %s.", r.part())
 }
 
+func (r Receiver) part() string { return cmp.Or(r.Part, partName) }
+
 // checkPart gives the file's name where the part is the one that is asked for.
-func checkPart(part *multipart.Part) (string, error) {
+func (r Receiver) checkPart(part *multipart.Part) (string, error) {
 	// Not part.FileName(), which drops folders: a name with one is refused, not mended.
 	disposition, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
-	if err != nil || disposition != "form-data" || params["name"] != partName {
-		return "", onePart().Wrap(err)
+	if err != nil || disposition != "form-data" || params["name"] != r.part() {
+		return "", r.onePart().Wrap(err)
 	}
-	if name, ok := params["filename"]; !ok || !fileName.MatchString(name) {
-		return "", fault.New(fault.Invalid, CodeFileName, "Only .zip files can be imported. The file's name must start with a letter or digit "+
-			"and may otherwise contain only letters, digits, +, - and _.")
+	accept := r.Name
+	if accept == nil {
+		accept = packageName
+	}
+	name, err := accept(params["filename"])
+	if err != nil {
+		return "", err
 	}
 	switch encoding := strings.ToLower(part.Header.Get("Content-Transfer-Encoding")); encoding {
 	case "", "binary", "8bit", "7bit":
-		return params["filename"], nil
+		return name, nil
 	default:
 		return "", fault.New(fault.Invalid, CodeBody, "The part must be sent as it is, without a Content-Transfer-Encoding.")
 	}
+}
+
+// packageName accepts the names that an asset package can have.
+func packageName(name string) (string, error) {
+	if !fileName.MatchString(name) {
+		return "", fault.New(fault.Invalid, CodeFileName, "Only .zip files can be imported. The file's name must start with a letter or digit "+
+			"and may otherwise contain only letters, digits, +, - and _.")
+	}
+	return name, nil
 }
 
 // clientReader remembers the client's failure, to tell it from one of the store that reads it.

@@ -104,6 +104,18 @@ func scenes() []scene {
 		scene{name: "cancel-in-copy", waitIn: "CopyFiles", want: cancelled},
 		scene{name: "cancel-in-commit", waitIn: "CommitCopy", want: cancelled},
 	)...)
+	all = append(all, of("import-service-templates", workflows.ImportServiceTemplates, activities.TemplateJob{
+		JobID: "0192f000-0000-7000-8000-000000000004", ProjectID: "7e1a", UserID: "9d3f", FileName: "templates.zip",
+		Staged: activities.StagedPackage{Key: "staging/7e1a/0192f000/package", Size: 4096, SHA256: "5f70bf18"},
+	},
+		scene{name: "success", want: completed},
+		scene{name: "success-after-retry", retriedIn: "StoreTemplates", want: completed},
+		scene{name: "failure-rejected-upload", refusedIn: "InspectTemplates", want: failed},
+		scene{name: "failure-release-differs-at-commit", refusedIn: "CommitTemplates", want: failed},
+		scene{name: "cancel-in-inspect", waitIn: "InspectTemplates", want: cancelled},
+		scene{name: "cancel-in-store", waitIn: "StoreTemplates", want: cancelled},
+		scene{name: "cancel-in-commit", waitIn: "CommitTemplates", want: cancelled},
+	)...)
 	jobs := func(replaces ...bool) (queued []activities.QueuedStart) {
 		for i, r := range replaces {
 			input := selection
@@ -180,6 +192,7 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 		"InspectPackage": steps.inspect, "StoreFiles": steps.store, "CommitImport": steps.commit, "EndJob": steps.end,
 		"CommitDeletion": steps.delete, "WriteArchive": steps.writeArchive, "CommitExport": steps.commitExport,
 		"ReadManifest": steps.readManifest, "CopyFiles": steps.copyFiles, "CommitCopy": steps.commitCopy, "FailCopy": steps.failCopy,
+		"InspectTemplates": steps.inspectTemplates, "StoreTemplates": steps.storeTemplates, "CommitTemplates": steps.commitTemplates,
 		"FirstQueued": steps.firstQueued, "DequeueJob": steps.dequeue, "RunningJob": steps.runningJob,
 	} {
 		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
@@ -313,6 +326,18 @@ func (s *steps) commitCopy(ctx context.Context, _ activities.CopyJob, _ activiti
 }
 
 func (s *steps) failCopy(context.Context, activities.CopyFailure) error { return nil }
+
+func (s *steps) inspectTemplates(ctx context.Context, _ activities.TemplateJob) (activities.TemplateInspection, error) {
+	return activities.TemplateInspection{Archive: true, Templates: 2, Bytes: 2048}, s.behave(ctx, "InspectTemplates")
+}
+
+func (s *steps) storeTemplates(ctx context.Context, _ activities.TemplateJob) (activities.Stored, error) {
+	return activities.Stored{Files: 2, Bytes: 2048}, s.behave(ctx, "StoreTemplates")
+}
+
+func (s *steps) commitTemplates(ctx context.Context, _ activities.TemplateJob) (catalog.TemplateImportResult, error) {
+	return catalog.TemplateImportResult{Created: 1, Replaced: 1}, s.behave(ctx, "CommitTemplates")
+}
 
 func (s *steps) end(_ context.Context, e activities.Ending) (activities.Ended, error) {
 	return activities.Ended{State: e.State}, nil

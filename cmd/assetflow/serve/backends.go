@@ -209,6 +209,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Jobs:    b.jobs(),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
+		TemplateImportWait: b.Config.Jobs.ImportWait,
 		Replication: metastudio.Replication{
 			KeyRing: b.KeyRing, Lifetime: b.Config.Replication.Lifetime, Trusts: b.Fetcher.Trusts,
 		},

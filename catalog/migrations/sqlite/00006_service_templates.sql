@@ -1,0 +1,40 @@
+-- +goose Up
+
+-- Wrong passwords in a row, as access keys have them.
+
+ALTER TABLE users ADD COLUMN password_failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN password_locked_until TEXT;
+CREATE INDEX users_name ON users (name);
+
+-- What the current version of a service template says, and whether it is the newest of its name. number is what the
+-- contract calls it by. Lists look through search, which is in lower case. tags and the like are JSON arrays.
+
+CREATE TABLE service_templates (
+    number                  INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    asset_id                TEXT NOT NULL UNIQUE REFERENCES assets (id),
+    project_id              TEXT NOT NULL REFERENCES projects (id),
+    key_name                TEXT NOT NULL,
+    display_name            TEXT NOT NULL,
+    vendor_id               TEXT NOT NULL,
+    vendor_name             TEXT NOT NULL,
+    version                 TEXT NOT NULL,
+    tags                    TEXT NOT NULL,
+    description             TEXT NOT NULL,
+    release_state           TEXT NOT NULL,
+    latest                  INTEGER NOT NULL,
+    supported_schedule_type TEXT NOT NULL,
+    used_services           TEXT NOT NULL,
+    used_templates          TEXT NOT NULL,
+    search                  TEXT NOT NULL,
+    sha256                  TEXT NOT NULL,
+    size                    INTEGER NOT NULL,
+    created_at              TEXT NOT NULL,
+    updated_at              TEXT NOT NULL
+) STRICT;
+CREATE INDEX service_templates_name ON service_templates (project_id, vendor_id, key_name, version);
+
+CREATE TABLE service_template_tags (
+    asset_id TEXT NOT NULL REFERENCES service_templates (asset_id),
+    tag      TEXT NOT NULL,
+    PRIMARY KEY (asset_id, tag)
+) STRICT, WITHOUT ROWID;
