@@ -1,7 +1,7 @@
 // Package client is the Go client of Assetflow's HTTP API.
 //
-// It speaks three of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for
-// imports, exports, deletions and their jobs, and our own /api/v1 for all else. The command line, the benchmark and the
+// It speaks four of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for
+// imports, exports, deletions and their jobs, the JP1/AO paths for service templates, and our own /api/v1 for all else. The command line, the benchmark and the
 // end-to-end tests use it; a program of yours may too.
 //
 // A call is repeated by itself only where that cannot do anything twice: reads, after an answer that says "not now" or

@@ -55,7 +55,7 @@ var jobID = regexp.MustCompile(`[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}
 
 // RunningJob gives the id of the job that is in the way, as 32 hex digits; empty for any other refusal.
 func (e *Error) RunningJob() string {
-	if e.Code != codeRunning {
+	if e.Code != codeRunning && e.Code != codeTemplateRunning {
 		return ""
 	}
 	return strings.ToLower(strings.ReplaceAll(jobID.FindString(e.Details), "-", ""))
@@ -63,6 +63,9 @@ func (e *Error) RunningJob() string {
 
 // codeRunning is ROMA's code for a second job of a kind by the same user.
 const codeRunning = "ROMA.10012"
+
+// codeTemplateRunning is the JP1/AO API's message for a second import by the same user.
+const codeTemplateRunning = "KNAE90011-E"
 
 // UnreachableError says that there was no answer: nobody listens, the name does not resolve, the connection broke, or
 // the time was up. Whether a submission took effect is then not known, unless the connection was never made.
@@ -106,12 +109,16 @@ func refusal(resp *http.Response, now time.Time) *Error {
 		Details string `json:"details"`
 
 		RequestID string `json:"request_id"`
+
+		AutomationID      string `json:"messageID"`
+		AutomationMessage string `json:"message"`
+		AutomationData    string `json:"messageData"`
 	}
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if json.Unmarshal(content, &body) == nil {
-		e.Code = first(body.ROMACode, body.Code)
-		e.Message = first(body.ROMAMessage, body.Detail, body.IAM.Message)
-		e.Details = first(body.ROMADetails, body.Details)
+		e.Code = first(body.ROMACode, body.Code, body.AutomationID)
+		e.Message = first(body.ROMAMessage, body.Detail, body.IAM.Message, body.AutomationMessage)
+		e.Details = first(body.ROMADetails, body.Details, body.AutomationData)
 		e.RequestID = first(e.RequestID, body.RequestID)
 	}
 	if e.Message == "" {
