@@ -71,6 +71,7 @@ func (o *oracle) apply(op *op, job catalog.Job) (findings []string) {
 				wrong("the archive holds\n%sand must hold\n%s", got, want)
 			}
 		}
+	default: // there are no others here
 	}
 	return findings
 }

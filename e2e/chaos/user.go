@@ -282,6 +282,7 @@ func (u *user) try(ctx context.Context, o *op) (id string, err error) {
 		id, err = u.caller.StartDeletion(limited, o.selection(), client.StartOptions{IdempotencyKey: o.key, OnConflict: o.onConflict})
 	case catalog.AssetExport:
 		id, err = u.caller.StartExport(limited, o.selection(), client.StartOptions{IdempotencyKey: o.key, OnConflict: o.onConflict})
+	default: // there are no others here
 	}
 	e := event{What: "accepted", User: u.number, Op: o.String(), Job: id}
 	if err != nil {
