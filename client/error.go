@@ -57,7 +57,7 @@ var jobID = regexp.MustCompile(`[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}
 func (e *Error) RunningJob() string {
 	text := ""
 	switch {
-	case e.Code == codeRunning:
+	case e.Code == codeRunning || e.Code == codeTemplateRunning:
 		text = e.Details
 	case e.Code == codeCopyRefused && e.Status == http.StatusBadRequest:
 		text = e.Message
@@ -79,6 +79,9 @@ const (
 	CodeNameTaken    = "MSS.10001005" // another digital asset has the name
 	CodeMainExists   = "MSS.10001008" // the asset has a main file
 )
+
+// codeTemplateRunning is the JP1/AO API's message for a second import by the same user.
+const codeTemplateRunning = "KNAE90011-E"
 
 // UnreachableError says that there was no answer: nobody listens, the name does not resolve, the connection broke, or
 // the time was up. Whether a submission took effect is then not known, unless the connection was never made.
@@ -122,12 +125,16 @@ func refusal(resp *http.Response, now time.Time) *Error {
 		Details string `json:"details"`
 
 		RequestID string `json:"request_id"`
+
+		AutomationID      string `json:"messageID"`
+		AutomationMessage string `json:"message"`
+		AutomationData    string `json:"messageData"`
 	}
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if json.Unmarshal(content, &body) == nil {
-		e.Code = first(body.ROMACode, body.Code)
-		e.Message = first(body.ROMAMessage, body.Detail, body.IAM.Message)
-		e.Details = first(body.ROMADetails, body.Details)
+		e.Code = first(body.ROMACode, body.Code, body.AutomationID)
+		e.Message = first(body.ROMAMessage, body.Detail, body.IAM.Message, body.AutomationMessage)
+		e.Details = first(body.ROMADetails, body.Details, body.AutomationData)
 		e.RequestID = first(e.RequestID, body.RequestID)
 	}
 	if e.Message == "" {

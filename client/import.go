@@ -75,7 +75,12 @@ func (s startedJob) id(what string) (string, error) {
 
 // upload sends a package in a form.
 func (c *Client) upload(ctx context.Context, what, target, name string, body io.Reader, size int64, opts ImportOptions, into any) error {
-	header, trailer, contentType, err := frame(filepath.Base(name))
+	return c.uploadPart(ctx, what, target, partName, name, body, size, opts, into)
+}
+
+// uploadPart sends a file in a form of one part.
+func (c *Client) uploadPart(ctx context.Context, what, target, part, name string, body io.Reader, size int64, opts ImportOptions, into any) error {
+	header, trailer, contentType, err := frame(part, filepath.Base(name))
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -93,6 +98,9 @@ func (c *Client) upload(ctx context.Context, what, target, name string, body io.
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Expect", "100-continue")
 	setStart(req, opts.IdempotencyKey, opts.OnConflict)
+	if part == templatePart {
+		c.nameProject(req)
+	}
 	if err := c.identify(req); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -120,11 +128,11 @@ func (o ImportOptions) query() url.Values {
 }
 
 // frame gives what stands before and after the file's bytes in the body of an upload, so that its length is known.
-func frame(fileName string) (header, trailer []byte, contentType string, err error) {
+func frame(part, fileName string) (header, trailer []byte, contentType string, err error) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	if _, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {multipart.FileContentDisposition(partName, fileName)},
+		"Content-Disposition": {multipart.FileContentDisposition(part, fileName)},
 		"Content-Type":        {"application/octet-stream"},
 	}); err != nil {
 		return nil, nil, "", err

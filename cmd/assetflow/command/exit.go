@@ -256,7 +256,7 @@ func explainRefusal(e *client.Error) (text, hint string, code int) {
 		code = ExitNotFound
 	case e.Status == http.StatusConflict:
 		code = ExitConflict
-	case e.Status == http.StatusServiceUnavailable:
+	case e.Status == http.StatusServiceUnavailable, e.Code == "KNAE90025-E":
 		hint = "Try again in a moment."
 		code = ExitUnreachable
 	case e.Status == http.StatusRequestEntityTooLarge:

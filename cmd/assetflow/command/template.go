@@ -16,11 +16,12 @@ import (
 )
 
 func (a *app) templateCommand() *cobra.Command {
-	return group("template", "Make and check service templates, without a service",
+	return group("template", "Make, check and import service templates",
 		`A service template (.st) is a zip archive with a template.json, plug-ins and an icon; a bundle (.zip) holds several of
-them. These commands make both from folders, and check them with the same code as the service does. They need no
-service and no signing in.`,
-		a.templateCheckCommand(), a.templatePackCommand())
+them. check and pack work on files, with the same code as the service, and need no service and no signing in; the others
+work with the templates of a project.`,
+		a.templateCheckCommand(), a.templatePackCommand(), a.templateImportCommand(), a.templateListCommand(), a.templateShowCommand(),
+		a.templateExportCommand(), a.templateDeleteCommand())
 }
 
 func (a *app) templateCheckCommand() *cobra.Command {
