@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 	}})
 	require.Equal(t, "1.2.3", index.Version)
 	require.Equal(t, "north", index.Region)
-	require.Len(t, index.Documents, 4)
+	require.Len(t, index.Documents, 5)
 	for _, d := range index.Documents {
 		apitest.Run(t, h, nil, []apitest.Scenario{{
 			Name: d.Name, URL: d.URL, WantStatus: 200,

@@ -154,9 +154,6 @@ func failure(r *http.Request, job jobs.Job) (int, Error) {
 	}
 	first := job.Reasons[0]
 	messageID := servicetemplate.MessageID(first.Code)
-	if first.Code == catalog.ReasonReleaseDiffers { // the one that a file alone does not show
-		messageID = servicetemplate.MessageReleaseDiffers
-	}
 	if messageID == servicetemplate.MessageFailed {
 		return ours(first.Message)
 	}

@@ -30,7 +30,7 @@ var messageIDs = map[string]string{
 	CodeTooManyTemplates: MessageTooLarge, CodeNestedTooLarge: MessageTooLarge,
 	CodeBadVersion: MessageBadVersion, CodeBadTemplate: MessageBadTemplate, CodeSecretDefault: MessageBadTemplate,
 	CodeBadIcon: MessageBadContent, CodeUnknownFile: MessageBadContent,
-	CodeDuplicateTemplate: MessageDuplicate, CodeBadFileName: MessageBadFileName,
+	CodeDuplicateTemplate: MessageDuplicate, CodeBadFileName: MessageBadFileName, CodeReleaseDiffers: MessageReleaseDiffers,
 }
 
 // MessageID gives the API's identifier for the code of a problem; MessageFailed for one that is not known here.

@@ -23,6 +23,7 @@ const (
 	CodeUnknownFile       = "unknown_file"        // a file that has no place in a template
 	CodeBadFileName       = "bad_file_name"       // a file that is called neither .st nor .zip
 	CodeDuplicateTemplate = "duplicate_template"  // one template twice in a bundle
+	CodeReleaseDiffers    = "release_differs"     // what a file alone does not show: the project has another release of this version
 	CodeTooManyTemplates  = "too_many_templates"  // more templates in a bundle than allowed
 	CodeNestedTooLarge    = "compressed_template" // a large template that the bundle compresses
 )
