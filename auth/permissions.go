@@ -32,10 +32,12 @@ const (
 	JobsCancel    Permission = "jobs:cancel"    // cancel a running job
 	AuditRead     Permission = "audit:read"     // read who did what
 
-	TemplatesImport Permission = "templates:import" // start an import of service templates
-	TemplatesRead   Permission = "templates:read"   // list and show service templates
-	TemplatesExport Permission = "templates:export" // take a service template out
-	TemplatesDelete Permission = "templates:delete" // delete a service template
+	TemplatesImport  Permission = "templates:import"  // start an import of service templates
+	TemplatesRead    Permission = "templates:read"    // list and show service templates
+	TemplatesExport  Permission = "templates:export"  // take a service template out
+	TemplatesDelete  Permission = "templates:delete"  // delete a service template
+	TemplatesRestore Permission = "templates:restore" // bring back a deleted service template
+	TemplatesPurge   Permission = "templates:purge"   // remove a deleted service template for good
 )
 
 // permissionRoles is the one place that says which roles carry a permission. A permission without a row is nobody's.
@@ -52,10 +54,12 @@ var permissionRoles = map[Permission][]Role{
 	JobsCancel:    {RoleAdmin, RoleDevelop},
 	AuditRead:     {RoleAdmin},
 
-	TemplatesImport: {RoleAdmin, RoleDevelop},
-	TemplatesRead:   {RoleAdmin, RoleDevelop, RoleModify},
-	TemplatesExport: {RoleAdmin, RoleDevelop},
-	TemplatesDelete: {RoleAdmin, RoleDevelop},
+	TemplatesImport:  {RoleAdmin, RoleDevelop},
+	TemplatesRead:    {RoleAdmin, RoleDevelop, RoleModify},
+	TemplatesExport:  {RoleAdmin, RoleDevelop},
+	TemplatesDelete:  {RoleAdmin, RoleDevelop},
+	TemplatesRestore: {RoleAdmin, RoleDevelop},
+	TemplatesPurge:   {RoleAdmin},
 }
 
 // Roles gives the names of all roles, strongest first.

@@ -52,6 +52,9 @@ type Catalog interface {
 	ListDigitalVersions(ctx context.Context, projectID, id string) ([]catalog.AssetVersion, error)
 	DigitalAssetAt(ctx context.Context, projectID, id string, version int) (catalog.DigitalAsset, error)
 	RestoreDigitalVersion(ctx context.Context, userID, projectID, id string, version int) (catalog.DigitalAsset, error)
+	ListServiceTemplates(ctx context.Context, f catalog.TemplateFilter) ([]catalog.ServiceTemplate, int, error)
+	RestoreServiceTemplate(ctx context.Context, userID, projectID string, number int64) (catalog.ServiceTemplate, error)
+	PurgeServiceTemplate(ctx context.Context, userID, projectID string, number int64) error
 	ListAudit(ctx context.Context, filter catalog.AuditFilter) ([]catalog.AuditEntry, string, error)
 }
 

@@ -134,6 +134,24 @@ func (e PlannedDataSourceAction) Valid() bool {
 	}
 }
 
+// Defines values for ServiceTemplateReleaseState.
+const (
+	Debug   ServiceTemplateReleaseState = "debug"
+	Release ServiceTemplateReleaseState = "release"
+)
+
+// Valid indicates whether the value is a known member of the ServiceTemplateReleaseState enum.
+func (e ServiceTemplateReleaseState) Valid() bool {
+	switch e {
+	case Debug:
+		return true
+	case Release:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PlanImportParamsType.
 const (
 	AddNew PlanImportParamsType = "AddNew"
@@ -531,6 +549,48 @@ type Reason struct {
 	ResourceType string `json:"resource_type"`
 }
 
+// ServiceTemplate defines model for ServiceTemplate.
+type ServiceTemplate struct {
+	AssetID   string    `json:"asset_id"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// DeletedAt Only in the trash.
+	DeletedAt   *time.Time `json:"deleted_at,omitempty"`
+	Description string     `json:"description"`
+	DisplayName string     `json:"display_name"`
+	KeyName     string     `json:"key_name"`
+
+	// Latest None of its vendor and name has a higher version. Never true in the trash.
+	Latest bool `json:"latest"`
+
+	// Number The instanceID of the JP1/AO contract.
+	Number int64 `json:"number"`
+
+	// PurgeAfter Only in the trash: when the service removes it for good.
+	PurgeAfter   *time.Time                  `json:"purge_after,omitempty"`
+	ReleaseState ServiceTemplateReleaseState `json:"release_state"`
+
+	// Sha256 Of the file.
+	Sha256 string `json:"sha256"`
+
+	// Size Bytes.
+	Size       int64     `json:"size"`
+	UpdatedAt  time.Time `json:"updated_at"`
+	VendorID   string    `json:"vendor_id"`
+	VendorName string    `json:"vendor_name"`
+	Version    string    `json:"version"`
+}
+
+// ServiceTemplateReleaseState defines model for ServiceTemplate.ReleaseState.
+type ServiceTemplateReleaseState string
+
+// TemplatePage defines model for TemplatePage.
+type TemplatePage struct {
+	// Count How many there are on all pages.
+	Count            int               `json:"count"`
+	ServiceTemplates []ServiceTemplate `json:"service_templates"`
+}
+
 // TrashPage defines model for TrashPage.
 type TrashPage struct {
 	Assets []TrashedAsset `json:"assets"`
@@ -629,6 +689,9 @@ type Limit = int
 
 // ProjectID defines model for ProjectId.
 type ProjectID = string
+
+// TemplateNumber defines model for TemplateNumber.
+type TemplateNumber = int64
 
 // BadRequest defines model for BadRequest.
 type BadRequest = Problem
@@ -761,6 +824,14 @@ type ListProjectJobsParams struct {
 	State *JobStateFilter `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// ListTemplateTrashParams defines parameters for ListTemplateTrash.
+type ListTemplateTrashParams struct {
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset How many to pass over.
+	Offset *int `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
 // PlanImportMultipartRequestBody defines body for PlanImport for multipart/form-data ContentType.
 type PlanImportMultipartRequestBody PlanImportMultipartBody
 
@@ -823,6 +894,15 @@ type ServerInterface interface {
 	// ListProjectJobs The jobs of a project, newest first
 	// (GET /api/v1/projects/{project_id}/jobs)
 	ListProjectJobs(c *gin.Context, projectID ProjectID, params ListProjectJobsParams)
+	// ListTemplateTrash The service templates that were deleted and not purged yet, by their numbers
+	// (GET /api/v1/projects/{project_id}/service-templates/trash)
+	ListTemplateTrash(c *gin.Context, projectID ProjectID, params ListTemplateTrashParams)
+	// PurgeTemplate Remove a deleted service template for good
+	// (DELETE /api/v1/projects/{project_id}/service-templates/trash/{number})
+	PurgeTemplate(c *gin.Context, projectID ProjectID, number TemplateNumber)
+	// RestoreTemplate Bring a deleted service template back
+	// (POST /api/v1/projects/{project_id}/service-templates/trash/{number}/restore)
+	RestoreTemplate(c *gin.Context, projectID ProjectID, number TemplateNumber)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1761,6 +1841,118 @@ func (siw *ServerInterfaceWrapper) ListProjectJobs(c *gin.Context) {
 	siw.Handler.ListProjectJobs(c, projectID, params)
 }
 
+// ListTemplateTrash operation middleware
+func (siw *ServerInterfaceWrapper) ListTemplateTrash(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTemplateTrashParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", c.Request.URL.Query(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter offset: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTemplateTrash(c, projectID, params)
+}
+
+// PurgeTemplate operation middleware
+func (siw *ServerInterfaceWrapper) PurgeTemplate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "number" -------------
+	var number TemplateNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", c.Param("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter number: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PurgeTemplate(c, projectID, number)
+}
+
+// RestoreTemplate operation middleware
+func (siw *ServerInterfaceWrapper) RestoreTemplate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "number" -------------
+	var number TemplateNumber
+
+	err = runtime.BindStyledParameterWithOptions("simple", "number", c.Param("number"), &number, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter number: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RestoreTemplate(c, projectID, number)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -1802,6 +1994,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/digital-assets/:asset_id/versions", wrapper.ListDigitalVersions)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/digital-assets/:asset_id/versions/:version", wrapper.GetDigitalVersion)
 	router.POST(options.BaseURL+"/api/v1/projects/:project_id/digital-assets/:asset_id/versions/:version/restore", wrapper.RestoreDigitalVersion)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/service-templates/trash", wrapper.ListTemplateTrash)
+	router.DELETE(options.BaseURL+"/api/v1/projects/:project_id/service-templates/trash/:number", wrapper.PurgeTemplate)
+	router.POST(options.BaseURL+"/api/v1/projects/:project_id/service-templates/trash/:number/restore", wrapper.RestoreTemplate)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/jobs", wrapper.ListProjectJobs)
 	router.GET(options.BaseURL+"/api/v1/jobs", wrapper.ListJobs)
@@ -4020,6 +4215,374 @@ func (response ListProjectJobsdefaultApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
+type ListTemplateTrashRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+	Params    ListTemplateTrashParams
+}
+
+type ListTemplateTrashResponseObject interface {
+	VisitListTemplateTrashResponse(w http.ResponseWriter) error
+}
+
+type ListTemplateTrash200ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListTemplateTrash200JSONResponse struct {
+	Body    TemplatePage
+	Headers ListTemplateTrash200ResponseHeaders
+}
+
+func (response ListTemplateTrash200JSONResponse) VisitListTemplateTrashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateTrash400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateTrash400ApplicationProblemPlusJSONResponse) VisitListTemplateTrashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateTrash401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateTrash401ApplicationProblemPlusJSONResponse) VisitListTemplateTrashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateTrash403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateTrash403ApplicationProblemPlusJSONResponse) VisitListTemplateTrashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateTrash404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListTemplateTrash404ApplicationProblemPlusJSONResponse) VisitListTemplateTrashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTemplateTrashdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response ListTemplateTrashdefaultApplicationProblemPlusJSONResponse) VisitListTemplateTrashResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PurgeTemplateRequestObject struct {
+	ProjectID ProjectID      `json:"project_id"`
+	Number    TemplateNumber `json:"number"`
+}
+
+type PurgeTemplateResponseObject interface {
+	VisitPurgeTemplateResponse(w http.ResponseWriter) error
+}
+
+type PurgeTemplate204ResponseHeaders struct {
+	XRequestID string
+}
+
+type PurgeTemplate204Response struct {
+	Headers PurgeTemplate204ResponseHeaders
+}
+
+func (response PurgeTemplate204Response) VisitPurgeTemplateResponse(w http.ResponseWriter) error {
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(204)
+	return nil
+}
+
+type PurgeTemplate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PurgeTemplate400ApplicationProblemPlusJSONResponse) VisitPurgeTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PurgeTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PurgeTemplate401ApplicationProblemPlusJSONResponse) VisitPurgeTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PurgeTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PurgeTemplate403ApplicationProblemPlusJSONResponse) VisitPurgeTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PurgeTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PurgeTemplate404ApplicationProblemPlusJSONResponse) VisitPurgeTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PurgeTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response PurgeTemplatedefaultApplicationProblemPlusJSONResponse) VisitPurgeTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplateRequestObject struct {
+	ProjectID ProjectID      `json:"project_id"`
+	Number    TemplateNumber `json:"number"`
+}
+
+type RestoreTemplateResponseObject interface {
+	VisitRestoreTemplateResponse(w http.ResponseWriter) error
+}
+
+type RestoreTemplate200ResponseHeaders struct {
+	XRequestID string
+}
+
+type RestoreTemplate200JSONResponse struct {
+	Body    ServiceTemplate
+	Headers RestoreTemplate200ResponseHeaders
+}
+
+func (response RestoreTemplate200JSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplate400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreTemplate400ApplicationProblemPlusJSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplate401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreTemplate401ApplicationProblemPlusJSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplate403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreTemplate403ApplicationProblemPlusJSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplate404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RestoreTemplate404ApplicationProblemPlusJSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplate409ResponseHeaders struct {
+	XRequestID string
+}
+
+type RestoreTemplate409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RestoreTemplate409ResponseHeaders
+}
+
+func (response RestoreTemplate409ApplicationProblemPlusJSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RestoreTemplatedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response RestoreTemplatedefaultApplicationProblemPlusJSONResponse) VisitRestoreTemplateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListJobs The jobs of a project, newest first
@@ -4079,6 +4642,15 @@ type StrictServerInterface interface {
 	// ListProjectJobs The jobs of a project, newest first
 	// (GET /api/v1/projects/{project_id}/jobs)
 	ListProjectJobs(ctx context.Context, request ListProjectJobsRequestObject) (ListProjectJobsResponseObject, error)
+	// ListTemplateTrash The service templates that were deleted and not purged yet, by their numbers
+	// (GET /api/v1/projects/{project_id}/service-templates/trash)
+	ListTemplateTrash(ctx context.Context, request ListTemplateTrashRequestObject) (ListTemplateTrashResponseObject, error)
+	// PurgeTemplate Remove a deleted service template for good
+	// (DELETE /api/v1/projects/{project_id}/service-templates/trash/{number})
+	PurgeTemplate(ctx context.Context, request PurgeTemplateRequestObject) (PurgeTemplateResponseObject, error)
+	// RestoreTemplate Bring a deleted service template back
+	// (POST /api/v1/projects/{project_id}/service-templates/trash/{number}/restore)
+	RestoreTemplate(ctx context.Context, request RestoreTemplateRequestObject) (RestoreTemplateResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -4658,6 +5230,87 @@ func (sh *strictHandler) ListProjectJobs(ctx *gin.Context, projectID ProjectID, 
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListProjectJobsResponseObject); ok {
 		if err := validResponse.VisitListProjectJobsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTemplateTrash operation middleware
+func (sh *strictHandler) ListTemplateTrash(ctx *gin.Context, projectID ProjectID, params ListTemplateTrashParams) {
+	var request ListTemplateTrashRequestObject
+
+	request.ProjectID = projectID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTemplateTrash(ctx, request.(ListTemplateTrashRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTemplateTrash")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTemplateTrashResponseObject); ok {
+		if err := validResponse.VisitListTemplateTrashResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PurgeTemplate operation middleware
+func (sh *strictHandler) PurgeTemplate(ctx *gin.Context, projectID ProjectID, number TemplateNumber) {
+	var request PurgeTemplateRequestObject
+
+	request.ProjectID = projectID
+	request.Number = number
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PurgeTemplate(ctx, request.(PurgeTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PurgeTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PurgeTemplateResponseObject); ok {
+		if err := validResponse.VisitPurgeTemplateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RestoreTemplate operation middleware
+func (sh *strictHandler) RestoreTemplate(ctx *gin.Context, projectID ProjectID, number TemplateNumber) {
+	var request RestoreTemplateRequestObject
+
+	request.ProjectID = projectID
+	request.Number = number
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RestoreTemplate(ctx, request.(RestoreTemplateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RestoreTemplate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(RestoreTemplateResponseObject); ok {
+		if err := validResponse.VisitRestoreTemplateResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -21,7 +21,7 @@ func (a *app) templateCommand() *cobra.Command {
 them. check and pack work on files, with the same code as the service, and need no service and no signing in; the others
 work with the templates of a project.`,
 		a.templateCheckCommand(), a.templatePackCommand(), a.templateImportCommand(), a.templateListCommand(), a.templateShowCommand(),
-		a.templateExportCommand(), a.templateDeleteCommand())
+		a.templateExportCommand(), a.templateDeleteCommand(), a.templateTrashCommand(), a.templateRestoreCommand(), a.templatePurgeCommand())
 }
 
 func (a *app) templateCheckCommand() *cobra.Command {
