@@ -171,7 +171,9 @@ func TestHostileManifestsCostLittle(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
 		t.Logf("%-18s %7d bytes: %3d MiB allocated: %.100v", name, len(manifest), allocated, err)
-		require.Less(t, allocated, uint64(150), name)
+		if !raceDetector { // it throws away much of what is pooled
+			require.Less(t, allocated, uint64(150), name)
+		}
 		if err != nil {
 			problemsOf(t, err)
 		}

@@ -73,8 +73,15 @@ func TestDemonstration(t *testing.T) {
 			tmp := t.TempDir()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"--bin", bin, "--size", "8"}, c.args...)...)
 			cmd.Env = append(os.Environ(), asCommand+"=1", "TMPDIR="+tmp)
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
+			stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr")) // a file can be read while it is written
+			require.NoError(t, err)
+			defer func() { require.NoError(t, stderr.Close()) }()
+			complaints := func() string {
+				text, err := os.ReadFile(stderr.Name())
+				require.NoError(t, err)
+				return string(text)
+			}
+			cmd.Stderr = stderr
 			out, err := cmd.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
@@ -82,7 +89,7 @@ func TestDemonstration(t *testing.T) {
 			for !strings.Contains(said, after) {
 				line, err := lines.ReadString('\n')
 				said += line
-				require.NoError(t, err, "%s%s", said, stderr.String())
+				require.NoError(t, err, "%s%s", said, complaints())
 			}
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 			if c.twice {
@@ -93,11 +100,11 @@ func TestDemonstration(t *testing.T) {
 			err = cmd.Wait()
 			var exit *exec.ExitError
 			if c.code != 0 {
-				require.True(t, errors.As(err, &exit), "%v\n%s%s%s", err, said, rest, stderr.String())
-				require.Equal(t, c.code, exit.ExitCode(), stderr.String())
-				require.Contains(t, stderr.String(), "interrupted; both regions have ended")
+				require.True(t, errors.As(err, &exit), "%v\n%s%s%s", err, said, rest, complaints())
+				require.Equal(t, c.code, exit.ExitCode(), complaints())
+				require.Contains(t, complaints(), "interrupted; both regions have ended")
 			} else {
-				require.NoError(t, err, stderr.String())
+				require.NoError(t, err, complaints())
 			}
 			requireNothingLeft(t, tmp, said+string(rest))
 		})

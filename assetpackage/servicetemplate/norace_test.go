@@ -1,0 +1,5 @@
+//go:build !race
+
+package servicetemplate_test
+
+const raceDetector = false
