@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
@@ -10,6 +11,7 @@ import (
 
 	"assetflow/assetpackage"
 	"assetflow/catalog"
+	"assetflow/storage"
 )
 
 const (
@@ -35,11 +37,30 @@ func (a *Import) StoreFiles(ctx context.Context, job ImportJob) (Stored, error) 
 		return Stored{}, a.failure(ctx, job, err)
 	}
 	paths, blobs := blobsOf(pkg.Manifest())
-	missing, err := a.Catalog.TouchBlobs(ctx, blobs)
+	stored, err := storeMissing(ctx, a.Catalog, a.Storage, beat, blobs, func(ctx context.Context, b catalog.Blob) (string, io.ReadCloser, error) {
+		path := paths[b.SHA256]
+		file, err := pkg.OpenFile(ctx, path)
+		if err != nil {
+			return "", nil, fmt.Errorf("open %s in the package: %w", path, err)
+		}
+		return path, file, nil
+	})
 	if err != nil {
-		return Stored{}, a.failure(ctx, job, fmt.Errorf("reserve the blobs: %w", err))
+		return Stored{}, a.failure(ctx, job, err)
 	}
+	return stored, nil
+}
 
+// openContent opens what becomes a blob, and names it for errors.
+type openContent func(ctx context.Context, b catalog.Blob) (name string, content io.ReadCloser, err error)
+
+// storeMissing reserves the blobs and stores those that are not there, several at once, from what open gives. It reports
+// the bytes that are done.
+func storeMissing(ctx context.Context, cat *catalog.Catalog, store *storage.Store, beat *heartbeat, blobs []catalog.Blob, open openContent) (Stored, error) {
+	missing, err := cat.TouchBlobs(ctx, blobs)
+	if err != nil {
+		return Stored{}, fmt.Errorf("reserve the blobs: %w", err)
+	}
 	var total int64
 	for _, b := range missing {
 		total += b.Size
@@ -49,7 +70,7 @@ func (a *Import) StoreFiles(ctx context.Context, job ImportJob) (Stored, error) 
 	group.SetLimit(storeParallel)
 	for _, b := range missing {
 		group.Go(func() error {
-			if err := a.storeFile(gctx, pkg, paths[b.SHA256], b); err != nil {
+			if err := storeBlob(gctx, store, b, open); err != nil {
 				return err
 			}
 			beat.report(done.Add(b.Size), total)
@@ -57,14 +78,14 @@ func (a *Import) StoreFiles(ctx context.Context, job ImportJob) (Stored, error) 
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return Stored{}, a.failure(ctx, job, err)
+		return Stored{}, err
 	}
 	return Stored{Files: len(missing), Bytes: total, Present: len(blobs) - len(missing)}, nil
 }
 
-func (a *Import) storeFile(ctx context.Context, pkg *assetpackage.Package, path string, b catalog.Blob) error {
+func storeBlob(ctx context.Context, store *storage.Store, b catalog.Blob, open openContent) error {
 	if b.Size >= probeSize && activity.GetInfo(ctx).Attempt > 1 {
-		has, err := a.Storage.HasBlob(ctx, b.SHA256)
+		has, err := store.HasBlob(ctx, b.SHA256)
 		if err != nil {
 			return fmt.Errorf("look for blob %s: %w", b.SHA256, err)
 		}
@@ -72,13 +93,13 @@ func (a *Import) storeFile(ctx context.Context, pkg *assetpackage.Package, path 
 			return nil
 		}
 	}
-	file, err := pkg.OpenFile(ctx, path)
+	name, content, err := open(ctx, b)
 	if err != nil {
-		return fmt.Errorf("open %s in the package: %w", path, err)
+		return err
 	}
-	defer func() { _ = file.Close() }() // read only: a failed close loses nothing
-	if err := a.Storage.PutBlob(ctx, b.SHA256, b.Size, file); err != nil {
-		return fmt.Errorf("store %s: %w", path, err)
+	defer func() { _ = content.Close() }() // read only: a failed close loses nothing
+	if err := store.PutBlob(ctx, b.SHA256, b.Size, content); err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
 	}
 	return nil
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"sync/atomic"
-
-	"go.temporal.io/sdk/activity"
-	"golang.org/x/sync/errgroup"
 
 	"assetflow/assetpackage"
 	"assetflow/assetpackage/servicetemplate"
@@ -86,51 +83,18 @@ func (a *Templates) StoreTemplates(ctx context.Context, job TemplateJob) (Stored
 			blobs = append(blobs, catalog.Blob{SHA256: t.SHA256, Size: t.Size})
 		}
 	}
-	missing, err := a.Catalog.TouchBlobs(ctx, blobs)
+	stored, err := storeMissing(ctx, a.Catalog, a.Storage, beat, blobs, func(ctx context.Context, b catalog.Blob) (string, io.ReadCloser, error) {
+		t := templates[b.SHA256]
+		file, err := t.Open(ctx)
+		if err != nil {
+			return "", nil, fmt.Errorf("open %s in the upload: %w", t.FileName, err)
+		}
+		return t.FileName, file, nil
+	})
 	if err != nil {
-		return Stored{}, a.failure(ctx, job, fmt.Errorf("reserve the blobs: %w", err))
-	}
-	var total int64
-	for _, b := range missing {
-		total += b.Size
-	}
-	var done atomic.Int64
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(storeParallel)
-	for _, b := range missing {
-		group.Go(func() error {
-			if err := a.storeTemplate(gctx, templates[b.SHA256]); err != nil {
-				return err
-			}
-			beat.report(done.Add(b.Size), total)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
 		return Stored{}, a.failure(ctx, job, err)
 	}
-	return Stored{Files: len(missing), Bytes: total, Present: len(blobs) - len(missing)}, nil
-}
-
-func (a *Templates) storeTemplate(ctx context.Context, t servicetemplate.Template) error {
-	if t.Size >= probeSize && activity.GetInfo(ctx).Attempt > 1 {
-		has, err := a.Storage.HasBlob(ctx, t.SHA256)
-		if err != nil {
-			return fmt.Errorf("look for blob %s: %w", t.SHA256, err)
-		}
-		if has {
-			return nil
-		}
-	}
-	file, err := t.Open(ctx)
-	if err != nil {
-		return fmt.Errorf("open %s in the upload: %w", t.FileName, err)
-	}
-	defer func() { _ = file.Close() }() // read only: a failed close loses nothing
-	if err := a.Storage.PutBlob(ctx, t.SHA256, t.Size, file); err != nil {
-		return fmt.Errorf("store %s: %w", t.FileName, err)
-	}
-	return nil
+	return stored, nil
 }
 
 // CommitTemplates makes the templates the project's in one transaction of the catalog, exactly once: the transaction
