@@ -173,7 +173,9 @@ func (f *folder) measure(ctx context.Context, owner asset, file *File) error {
 	return nil
 }
 
-// contextReader ends when its context does.
+// ContextReader reads from r until ctx ends, and then gives its cause.
+func ContextReader(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
+
 type contextReader struct {
 	ctx context.Context //nolint:containedctx // lives as long as one copy
 	r   io.Reader

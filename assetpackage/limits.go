@@ -47,8 +47,10 @@ func DefaultLimits() Limits {
 }
 
 // withDefaults fills in what the caller left out, so that no limit is ever off by accident.
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
+func (l Limits) withDefaults() Limits { return l.Or(DefaultLimits()) }
+
+// Or takes the limits of d where l has none: a format of its own brings its own defaults.
+func (l Limits) Or(d Limits) Limits {
 	fill(&l.MaxAssets, d.MaxAssets)
 	fill(&l.MaxEntries, d.MaxEntries)
 	fill(&l.MaxManifestBytes, d.MaxManifestBytes)

@@ -33,7 +33,7 @@ func Write(ctx context.Context, w io.Writer, m *Manifest, open func(ctx context.
 		return err
 	}
 	z := zip.NewWriter(w)
-	entry, err := createEntry(z, ManifestName)
+	entry, err := CreateEntry(z, ManifestName)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,9 @@ func plan(m *Manifest, manifest []byte, limits Limits) ([]File, error) {
 // zip64FieldLen is the room an entry of a large archive takes in the directory beyond header and name.
 const zip64FieldLen = 28
 
-func createEntry(z *zip.Writer, name string) (io.Writer, error) {
+// CreateEntry begins an entry of an archive that has the same bytes for the same content: not compressed, and without a
+// time of its own.
+func CreateEntry(z *zip.Writer, name string) (io.Writer, error) {
 	h := &zip.FileHeader{Name: name, Method: zip.Store}
 	h.SetMode(0o644)
 	h.ModifiedDate = zipEpoch //nolint:staticcheck // with Modified the library adds an extra field
@@ -104,7 +106,7 @@ func writeFile(ctx context.Context, z *zip.Writer, f File, open func(context.Con
 		return fmt.Errorf("open %s: %w", quote(f.Path), err)
 	}
 	defer func() { _ = r.Close() }() // read only: a failed close loses nothing
-	entry, err := createEntry(z, f.Path)
+	entry, err := CreateEntry(z, f.Path)
 	if err != nil {
 		return err
 	}

@@ -36,23 +36,4 @@ func DefaultLimits() assetpackage.Limits {
 }
 
 // withDefaults fills in what the caller left out, so that no limit is ever off by accident.
-func withDefaults(l assetpackage.Limits) assetpackage.Limits {
-	d := DefaultLimits()
-	fill(&l.MaxAssets, d.MaxAssets)
-	fill(&l.MaxEntries, d.MaxEntries)
-	fill(&l.MaxManifestBytes, d.MaxManifestBytes)
-	fill(&l.MaxManifestValues, d.MaxManifestValues)
-	fill(&l.MaxManifestDepth, d.MaxManifestDepth)
-	fill(&l.MaxDirectoryBytes, d.MaxDirectoryBytes)
-	fill(&l.MaxTotalBytes, d.MaxTotalBytes)
-	fill(&l.MaxEntryBytes, d.MaxEntryBytes)
-	fill(&l.MaxRatio, d.MaxRatio)
-	fill(&l.RatioFloorBytes, d.RatioFloorBytes)
-	return l
-}
-
-func fill[T int | int64](field *T, value T) {
-	if *field <= 0 {
-		*field = value
-	}
-}
+func withDefaults(l assetpackage.Limits) assetpackage.Limits { return l.Or(DefaultLimits()) }

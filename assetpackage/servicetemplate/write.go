@@ -8,10 +8,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-)
 
-// zipEpoch is the earliest date a zip archive can hold, 1980-01-01, in its own encoding. Every entry has it.
-const zipEpoch = 1<<5 | 1
+	"assetflow/assetpackage"
+)
 
 // Write writes a template: template.json in its one form, then the files in the order of their paths, each as open
 // gives it. The same manifest and files give the same bytes on every machine and in every release: entries are stored
@@ -61,7 +60,7 @@ func WriteBundle(ctx context.Context, w io.Writer, files []BundleFile) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		entry, err := createEntry(z, f.Name)
+		entry, err := assetpackage.CreateEntry(z, f.Name)
 		if err != nil {
 			return err
 		}
@@ -75,37 +74,13 @@ func WriteBundle(ctx context.Context, w io.Writer, files []BundleFile) error {
 	return nil
 }
 
-func createEntry(z *zip.Writer, name string) (io.Writer, error) {
-	h := &zip.FileHeader{Name: name, Method: zip.Store}
-	h.SetMode(0o644)
-	h.ModifiedDate = zipEpoch //nolint:staticcheck // with Modified the library adds an extra field
-	w, err := z.CreateHeader(h)
-	if err != nil {
-		return nil, fmt.Errorf("write entry %s: %w", quote(name), err)
-	}
-	return w, nil
-}
-
 func writeEntry(ctx context.Context, z *zip.Writer, name string, r io.Reader) error {
-	entry, err := createEntry(z, name)
+	entry, err := assetpackage.CreateEntry(z, name)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(entry, contextReader{ctx, r}); err != nil {
+	if _, err := io.Copy(entry, assetpackage.ContextReader(ctx, r)); err != nil {
 		return fmt.Errorf("write %s: %w", quote(name), err)
 	}
 	return nil
-}
-
-// contextReader ends when its context does.
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // lives as long as one copy
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
 }
