@@ -87,9 +87,7 @@ const notFoundText = "The specified resource does not exist or you do not have a
 // WriteError answers a request with an error in this contract's form. It is the one place that turns our faults into
 // the contract's statuses and messages; the text of an error that is no fault never leaves the service.
 func WriteError(c *gin.Context, err error) {
-	_ = c.Error(err) // for the access log
-	if c.Writer.Written() {
-		c.Abort()
+	if !middleware.BeginError(c, err) {
 		return
 	}
 	announce(c) // for paths that there are none of
@@ -111,10 +109,7 @@ func WriteError(c *gin.Context, err error) {
 
 // refusal turns an error into a status and a body.
 func refusal(r *http.Request, err error) (int, Error) {
-	f, ok := fault.As(err)
-	if !ok {
-		f = fault.New(fault.Internal, "", "An internal error occurred. The request id finds it in the service's log.")
-	}
+	f := middleware.FaultOf(err)
 	a, ok := answersByCode[f.Code]
 	if !ok {
 		a = answersByKind[f.Kind]

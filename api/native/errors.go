@@ -32,15 +32,10 @@ var statusByKind = map[fault.Kind]int{
 // WriteError answers a request with a problem (RFC 9457). It is the one place that turns our faults into this
 // contract's statuses; the text of an error that is no fault never leaves the service.
 func WriteError(c *gin.Context, err error) {
-	_ = c.Error(err) // for the access log
-	if c.Writer.Written() {
-		c.Abort()
+	if !middleware.BeginError(c, err) {
 		return
 	}
-	f, ok := fault.As(err)
-	if !ok {
-		f = fault.New(fault.Internal, "internal", "An internal error occurred. The request id finds it in the service's log.")
-	}
+	f := middleware.FaultOf(err)
 	status, ok := statusByCode[f.Code]
 	if !ok {
 		status = statusByKind[f.Kind]

@@ -68,15 +68,10 @@ var answersByKind = map[fault.Kind]answer{
 // WriteError answers a request with an error in this contract's form. It is the one place that turns our faults into
 // the contract's statuses and codes; the text of an error that is no fault never leaves the service.
 func WriteError(c *gin.Context, err error) {
-	_ = c.Error(err) // for the access log
-	if c.Writer.Written() {
-		c.Abort()
+	if !middleware.BeginError(c, err) {
 		return
 	}
-	f, ok := fault.As(err)
-	if !ok {
-		f = fault.New(fault.Internal, "", "An internal error occurred. The request id finds it in the service's log.")
-	}
+	f := middleware.FaultOf(err)
 	a, ok := answersByCode[f.Code]
 	if !ok {
 		a = answersByKind[f.Kind]
