@@ -95,13 +95,9 @@ func (a *app) listDigital(ctx context.Context, flags *connectionFlags, l digital
 // digitalPage gives one page, with an offset as its cursor. next is empty where there is no more.
 func digitalPage(ctx context.Context, c *client.Client, filter client.DigitalFilter, limit int, cursor string) (client.DigitalPage, string, error) {
 	filter.Limit = min(limit, maxDigitalPage)
-	filter.Offset, _ = strconv.Atoi(cursor) // an offset of ours, or empty
+	filter.Offset = offsetOf(cursor)
 	page, err := c.ListDigitalAssets(ctx, filter)
-	next := filter.Offset + len(page.Assets)
-	if err != nil || len(page.Assets) == 0 || next >= page.Count {
-		return page, "", err
-	}
-	return page, strconv.Itoa(next), nil
+	return page, nextOffset(filter.Offset, len(page.Assets), page.Count), err
 }
 
 func (a *app) listDigitalAssets(s *sheet, assets []client.DigitalAsset) {

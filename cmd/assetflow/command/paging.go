@@ -1,6 +1,10 @@
 package command
 
-import "github.com/spf13/cobra"
+import (
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
 
 // paging are the flags of lists.
 type paging struct {
@@ -42,6 +46,30 @@ func collect[T any](p paging, page func(limit int, cursor string) ([]T, string, 
 			return all, next, nil
 		}
 	}
+}
+
+// collectCounted is collect for lists that are paged by offset and say how many there are in all.
+func collectCounted[T any](p paging, page func(limit, offset int) (items []T, count int, err error)) ([]T, string, error) {
+	return collect(p, func(limit int, cursor string) ([]T, string, error) {
+		offset := offsetOf(cursor)
+		items, count, err := page(limit, offset)
+		return items, nextOffset(offset, len(items), count), err
+	})
+}
+
+// offsetOf reads a cursor of nextOffset; 0 where it is empty.
+func offsetOf(cursor string) int {
+	offset, _ := strconv.Atoi(cursor)
+	return offset
+}
+
+// nextOffset makes the cursor behind a page of so many items of a list of count; empty where there is no more.
+func nextOffset(offset, items, count int) string {
+	next := offset + items
+	if items == 0 || next >= count {
+		return ""
+	}
+	return strconv.Itoa(next)
 }
 
 // noteMore says that a list has more than was shown.

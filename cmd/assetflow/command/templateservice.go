@@ -111,15 +111,10 @@ quotes.`,
 				return err
 			}
 			defer c.Close()
-			templates, next, err := collect(page, func(limit int, cursor string) ([]client.ServiceTemplate, string, error) {
-				filter.Offset, _ = strconv.Atoi(cursor) // ours
-				filter.Limit = limit
+			templates, next, err := collectCounted(page, func(limit, offset int) ([]client.ServiceTemplate, int, error) {
+				filter.Limit, filter.Offset = limit, offset
 				list, err := c.ListTemplates(cmd.Context(), filter)
-				next := ""
-				if seen := filter.Offset + len(list.Templates); len(list.Templates) > 0 && seen < list.Count {
-					next = strconv.Itoa(seen)
-				}
-				return list.Templates, next, err
+				return list.Templates, list.Count, err
 			})
 			if err != nil {
 				return conn.blame(err)

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -32,14 +31,9 @@ removed for good.`,
 				return err
 			}
 			defer c.Close()
-			templates, next, err := collect(page, func(limit int, cursor string) ([]client.TrashedTemplate, string, error) {
-				offset, _ := strconv.Atoi(cursor) // ours
+			templates, next, err := collectCounted(page, func(limit, offset int) ([]client.TrashedTemplate, int, error) {
 				list, err := c.ListTemplateTrash(cmd.Context(), limit, offset)
-				next := ""
-				if seen := offset + len(list.Templates); len(list.Templates) > 0 && seen < list.Count {
-					next = strconv.Itoa(seen)
-				}
-				return list.Templates, next, err
+				return list.Templates, list.Count, err
 			})
 			if err != nil {
 				return conn.blame(err)
