@@ -16,6 +16,8 @@ const (
 	AssetCopy   JobKind = "asset-copy" // of a digital asset, so it names no instance
 	// ServiceTemplateImport brings service templates into a project, so it names no instance.
 	ServiceTemplateImport JobKind = "template-import"
+	// AddonDelivery installs, redeploys, restarts or removes an add-on of an environment, so it names no instance.
+	AddonDelivery JobKind = "addon-delivery"
 )
 
 // JobState is where a job stands.
