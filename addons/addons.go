@@ -67,7 +67,7 @@ type Target interface {
 
 	// Apply makes the release consist of the chart, and returns before it is healthy. A release that is stuck because an
 	// earlier deliverer died midway is recovered first. Where this delivery has been applied already, Apply gives what it
-	//gave then. CodeRefused, CodeTargetAway.
+	// gave then. CodeRefused, CodeTargetAway.
 	Apply(ctx context.Context, d Delivery, r Release, c Chart) (Applied, error)
 
 	// Restart rolls the workloads of the release, which keeps its chart. The chart is the one it consists of. CodeNoRevision
