@@ -24,6 +24,7 @@ type Config struct {
 	Archive        Archive
 	Sweep          Sweep
 	Replication    Replication
+	Addons         Addons
 	Log            Log
 
 	settings []Setting
@@ -87,6 +88,13 @@ type Replication struct {
 	Lifetime      time.Duration // how long a replication info is good
 	Throughput    int64         // bytes a second that all copies of a worker fetch together; 0: no limit
 	ParallelFiles int           // files that a copy fetches at the same time
+}
+
+// Addons is how add-ons are delivered.
+type Addons struct {
+	Targets       string        // JSON or YAML, see addons.ParseTargets; empty: add-ons can be delivered nowhere
+	Deadline      time.Duration // how long a delivery is tried before it is given up
+	HealthTimeout time.Duration // how long an add-on that was applied may take to become healthy
 }
 
 // Log is how the process logs.

@@ -24,7 +24,7 @@ func AddFlagsFor(flags *pflag.FlagSet, needs Need) {
 }
 
 func addFlag(flags *pflag.FlagSet, s setting) {
-	if s.redact != nil {
+	if s.fromFile() {
 		flags.String(flagName(s.key+fileSuffix), "", fmt.Sprintf("`file` that holds %s (or %s)", s.key, envName(s.key+fileSuffix)))
 	}
 	if s.noFlag {
@@ -42,7 +42,7 @@ type Description struct {
 	Key      string
 	Variable string
 	Flag     string // empty: a secret, which has no flag of its own
-	FileFlag string // for a secret: the flag that names its file; the variable and the key have the same with _FILE, _file
+	FileFlag string // for a secret, or a value of many lines: the flag that names its file; the variable and the key have the same with _FILE, _file
 	Default  string
 	Help     string
 	Allowed  string
@@ -56,7 +56,7 @@ func Describe() []Description {
 		if !s.noFlag {
 			d.Flag = "--" + flagName(s.key)
 		}
-		if s.redact != nil {
+		if s.fromFile() {
 			d.FileFlag = "--" + flagName(s.key+fileSuffix)
 		}
 		all = append(all, d)

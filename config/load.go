@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -148,12 +149,12 @@ func (src Source) path() string {
 	return ""
 }
 
-// names gives every key a source may have: the settings and, for secrets, the names of their files.
+// names gives every key a source may have: the settings and the names of the files that they can be read from.
 func names() map[string]*setting {
 	all := map[string]*setting{}
 	for i, s := range settings {
 		all[s.key] = &settings[i]
-		if s.redact != nil {
+		if s.fromFile() {
 			all[s.key+fileSuffix] = &settings[i]
 		}
 	}
@@ -219,6 +220,16 @@ func (c *Config) apply(s setting, merged *koanf.Koanf, origin string, needs Need
 			texts = append(texts, fmt.Sprint(e))
 		}
 		raw = strings.Join(texts, ",")
+	}
+	if s.tree {
+		switch raw.(type) {
+		case []any, map[string]any:
+			text, err := json.Marshal(raw)
+			if err != nil { // a map with keys that are no texts
+				return &Problem{Key: s.key, Origin: origin, Want: s.want, hint: s.hint}
+			}
+			raw = string(text)
+		}
 	}
 	value := fmt.Sprint(raw)
 	bad := &Problem{Key: s.key, Value: value, Origin: origin, Want: s.want, hint: s.hint}

@@ -76,6 +76,10 @@ replication:
   lifetime: 2h
   throughput: 50MiB
   parallel_files: 8
+addons:
+  targets: [{id: gitops, kind: bucket}]
+  deadline: 2h
+  health_timeout: 90s
 log: {level: debug, format: json}
 `
 	environ := []string{
@@ -88,6 +92,7 @@ log: {level: debug, format: json}
 		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_JOBS_IMPORT_WAIT=45s", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
 		`ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden"}`, "ASSETFLOW_REPLICATION_SOURCES=https://s3.a.example, http://127.0.0.1:9000",
 		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
+		`ASSETFLOW_ADDONS_TARGETS=[{"id":"gitops","kind":"bucket"}]`, "ASSETFLOW_ADDONS_DEADLINE=120m", "ASSETFLOW_ADDONS_HEALTH_TIMEOUT=1m30s",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
@@ -99,6 +104,8 @@ log: {level: debug, format: json}
 		"--replication-key-ring-file=" + write(t, "ring", `{"primary": "hidden"}`+"\n"),
 		"--replication-sources=https://s3.a.example,http://127.0.0.1:9000", "--replication-lifetime=2h",
 		"--replication-throughput=52428800", "--replication-parallel-files=8",
+		"--addons-targets-file=" + write(t, "targets", `[{"id":"gitops","kind":"bucket"}]`+"\n"),
+		"--addons-deadline=2h", "--addons-health-timeout=90s",
 	}
 	for name, c := range map[string]struct {
 		yaml          string
@@ -129,6 +136,9 @@ log: {level: debug, format: json}
 				KeyRing: `{"primary": "hidden"}`, Sources: []string{"https://s3.a.example", "http://127.0.0.1:9000"},
 				Lifetime: 2 * time.Hour, Throughput: 50 << 20, ParallelFiles: 8,
 			}, got.Replication)
+			require.JSONEq(t, `[{"id": "gitops", "kind": "bucket"}]`, got.Addons.Targets)
+			require.Equal(t, 2*time.Hour, got.Addons.Deadline)
+			require.Equal(t, 90*time.Second, got.Addons.HealthTimeout)
 			shown := map[string]string{}
 			for _, s := range got.Settings() {
 				require.NotEqual(t, "default", s.Origin, s.Key)
@@ -237,6 +247,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		wantSources    = `want URLs without a path, with commas between, such as "https://s3.north.example.com,https://s3.south.example.com:9000"`
 		wantLifetime   = `want a time from 1m to 24h, such as "90m"`
 		wantThroughput = "want 0 or a number of bytes from 1KiB, also with KiB, MiB, GiB or TiB"
+		wantTargets    = "want a list of targets in JSON or YAML, as docs/addons.md describes it"
+		wantAddonTime  = `want a time from 10s to 24h, such as "90m"`
 		hintDB         = "; for a first try: sqlite:assetflow.db"
 	)
 	env := func(key, value, want string) (string, [2]string) {
@@ -291,6 +303,11 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"replication.throughput", "1000", wantThroughput},
 		{"replication.parallel_files", "0", "want a number from 1 to 64"},
 		{"replication.parallel_files", "65", "want a number from 1 to 64"},
+		{"addons.targets", "gitops", wantTargets},
+		{"addons.targets", "{id: gitops}", wantTargets},
+		{"addons.targets", "[", wantTargets},
+		{"addons.deadline", "9s", wantAddonTime},
+		{"addons.health_timeout", "25h", wantAddonTime},
 		{"log.level", "loud", "want debug, info, warn or error"},
 		{"log.format", "xml", "want auto, text or json"},
 	} {

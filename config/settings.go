@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // setting describes one setting: everything about it stands in this one place.
@@ -24,6 +26,7 @@ type setting struct {
 	help   string                // one line
 	hint   string                // how to get a value, shown when it is missing or wrong
 	list   bool                  // a file may give it as a list, which is the same as its elements with commas between
+	tree   bool                  // a file may give it as a list or a map, which is the same as its JSON. It can be read from a file of its own
 	set    func(c *Config, v string) error
 	show   func(c *Config) string
 }
@@ -243,6 +246,24 @@ var settings = []setting{
 		show: func(c *Config) string { return strconv.Itoa(c.Replication.ParallelFiles) },
 	},
 	{
+		key: "addons.targets", tree: true, help: "where add-ons can be delivered to; empty: nowhere",
+		want: "a list of targets in JSON or YAML, as docs/addons.md describes it",
+		set:  func(c *Config, v string) error { c.Addons.Targets = v; return yaml.Unmarshal([]byte(v), new([]map[string]any)) },
+		show: func(c *Config) string { return c.Addons.Targets },
+	},
+	{
+		key: "addons.deadline", def: "1h", help: "how long the delivery of an add-on is tried, while its target is away for example, before it is given up",
+		want: wantAddonTime,
+		set:  func(c *Config, v string) error { return setAddonTime(&c.Addons.Deadline, v) },
+		show: func(c *Config) string { return showDuration(c.Addons.Deadline) },
+	},
+	{
+		key: "addons.health_timeout", def: "10m", help: "how long an add-on may take to become healthy once it was applied, before it is rolled back",
+		want: wantAddonTime,
+		set:  func(c *Config, v string) error { return setAddonTime(&c.Addons.HealthTimeout, v) },
+		show: func(c *Config) string { return showDuration(c.Addons.HealthTimeout) },
+	},
+	{
 		key: "log.level", def: "info", help: "least level that is logged",
 		want: "debug, info, warn or error",
 		set: func(c *Config, v string) error {
@@ -261,6 +282,21 @@ var settings = []setting{
 		show: func(c *Config) string { return c.Log.Format },
 	},
 }
+
+const wantAddonTime = `a time from 10s to 24h, such as "90m"`
+
+func setAddonTime(d *time.Duration, v string) error {
+	if err := setDuration(d, v); err != nil {
+		return err
+	}
+	if *d < 10*time.Second || *d > day {
+		return errors.New("out of range")
+	}
+	return nil
+}
+
+// fromFile tells whether the value can be read from a file of its own.
+func (s setting) fromFile() bool { return s.redact != nil || s.tree }
 
 func redactAll(v string) string { return Secret(v).String() }
 
