@@ -2,32 +2,28 @@ package servicestage
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
-	"assetflow/addons"
 	"assetflow/api/middleware"
 	"assetflow/fault"
 	"assetflow/jobs"
 )
 
-// Codes of the faults this package makes.
-const (
-	codeAction  = "servicestage.action"   // Invalid: an action that there is not
-	codeNoChart = "servicestage.no_chart" // Invalid: the library has no chart of the name
-)
+// codeAction is the code of the fault for an action that there is not. Invalid.
+const codeAction = "servicestage.action"
 
 // Codes of faults that other rooms make, and that this contract tells apart.
 const (
-	codeNoEnvironment  = "catalog.environment_not_found"
-	codeNameTaken      = "catalog.environment_exists"
-	codeInUse          = "catalog.environment_in_use"
-	codeNoAddon        = "catalog.addon_not_found"
-	codeAddonExists    = "catalog.addon_exists"
-	codeAddonBusy      = "catalog.addon_busy"
-	codeChartNotFound  = "catalog.chart_not_found"
-	codeJobEnded       = "catalog.job_ended"
-	codeNotInThisState = "catalog.addon_not_delivered"
+	codeNoEnvironment = "catalog.environment_not_found"
+	codeNameTaken     = "catalog.environment_exists"
+	codeInUse         = "catalog.environment_in_use"
+	codeNoAddon       = "catalog.addon_not_found"
+	codeAddonExists   = "catalog.addon_exists"
+	codeAddonBusy     = "catalog.addon_busy"
+	codeChartNotFound = "catalog.chart_not_found"
+	codeJobEnded      = "catalog.job_ended"
 )
 
 // The contract's documented error codes. Of its own it has none for failures that are not the caller's.
@@ -56,7 +52,6 @@ var answersByCode = map[string]answer{
 	jobs.CodeNotFound:               {http.StatusNotFound, errNoJob},
 	codeAction:                      {http.StatusBadRequest, errAction},
 	codeNameTaken:                   {http.StatusBadRequest, errNameTaken},
-	addons.CodeNoTarget:             {http.StatusBadRequest, errParameter},
 	middleware.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, errParameter},
 	middleware.CodeHeadersTooLarge:  {http.StatusRequestHeaderFieldsTooLarge, errParameter},
 	middleware.CodePending:          {http.StatusConflict, errParameter},
@@ -85,19 +80,22 @@ func WriteError(c *gin.Context, err error) {
 		a = answersByKind[f.Kind]
 	}
 	body := Error{ErrorCode: a.code, ErrorMsg: f.Message}
-	switch {
-	case f.Kind == fault.Unauthenticated:
-		body.ErrorMsg = "Incorrect IAM authentication information: " + f.Message
-	case f.Code == middleware.CodePending:
+	switch f.Code {
+	case middleware.CodePending:
 		c.Header("Retry-After", f.Details)
-	case f.Details == "":
-	case f.Code == jobs.CodeRunning, f.Code == codeAddonBusy:
-		body.ErrorMsg += " It is the job " + formatJobID(f.Details) + "."
-	case f.Code == codeAddonExists:
-		body.ErrorMsg += " It is the add-on " + f.Details + "."
-	case f.Code == codeInUse:
-		body.ErrorMsg += " It has: " + f.Details + "."
+	case jobs.CodeRunning, codeAddonBusy:
+		body.ErrorMsg = withDetails(f.Message, formatJobID(f.Details))
+	case codeAddonExists, codeInUse:
+		body.ErrorMsg = withDetails(f.Message, f.Details)
+	}
+	if f.Kind == fault.Unauthenticated {
+		body.ErrorMsg = "Incorrect IAM authentication information: " + f.Message
 	}
 	c.Header("Content-Type", contentType)
 	c.AbortWithStatusJSON(a.status, body)
+}
+
+// withDetails says what a message is about, for which this contract's errors have no field.
+func withDetails(message, details string) string {
+	return strings.TrimSuffix(message, ".") + " (" + details + ")."
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"assetflow/api/middleware"
-	"assetflow/catalog"
 	"assetflow/fault"
 )
 
@@ -87,6 +86,3 @@ func valueOf[T any](p *T) T {
 	}
 	return *p
 }
-
-// isChartName reports whether a chart of the library can have the name: a DNS label of at most MaxChartName characters.
-func isChartName(name string) bool { return catalog.IsChartName(name) }
