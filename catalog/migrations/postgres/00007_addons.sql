@@ -36,6 +36,22 @@ CREATE TABLE charts (
 );
 CREATE INDEX charts_blob ON charts (sha256);
 
+-- A program from before knows nothing of charts, and its sweep would take their blobs. It passes over a blob that cannot be
+-- condemned; today's does not try. This can go when no such program runs any more.
+
+-- +goose StatementBegin
+CREATE FUNCTION charts_keep_blobs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM charts WHERE sha256 = NEW.sha256) THEN
+        RETURN NULL; -- the row stays as it is
+    END IF;
+    RETURN NEW;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER charts_keep_blobs BEFORE UPDATE OF condemned_at ON blobs
+    FOR EACH ROW WHEN (NEW.condemned_at IS NOT NULL) EXECUTE FUNCTION charts_keep_blobs();
+
 -- Add-ons. chart is the precedence of the version that the target is known to hold, the last good one, with its revision;
 -- job_chart is that of the version that the last job delivers, until it has ended. Neither can be deleted.
 
