@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	failurepb "go.temporal.io/api/failure/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
+
 	"assetflow/activities"
 	"assetflow/catalog"
 	"assetflow/fault"
@@ -51,6 +54,17 @@ func (sub DeliverySubmission) workflowID() string {
 	return DeliveryWorkflowID(sub.ProjectID, sub.EnvironmentID, sub.TargetID, sub.Name)
 }
 
+// summary is what the Temporal UI calls the job.
+func (sub DeliverySubmission) summary() string {
+	verb, known := map[catalog.AddonAction]string{
+		catalog.AddonInstall: "Install", catalog.AddonRedeploy: "Redeploy", catalog.AddonRestart: "Restart", catalog.AddonUninstall: "Uninstall",
+	}[sub.Action]
+	if !known {
+		verb = string(sub.Action)
+	}
+	return fmt.Sprintf("%s %s on %s in %s", verb, sub.Name, sub.TargetID, sub.EnvironmentName)
+}
+
 // StartDelivery starts a job on an add-on: its installation, redelivery, restart or removal. Errors and durability as with
 // StartImport, but that Conflict "job.running" names the job that runs on the same add-on, whoever has started it.
 func (s *Service) StartDelivery(ctx context.Context, sub DeliverySubmission) (Job, error) {
@@ -64,7 +78,7 @@ func (s *Service) StartDelivery(ctx context.Context, sub DeliverySubmission) (Jo
 			Action: sub.Action, EnvironmentID: sub.EnvironmentID, EnvironmentName: sub.EnvironmentName, AddonID: sub.AddonID,
 			Name: sub.Name, TargetID: sub.TargetID, CSEID: sub.CSEID,
 		},
-		summary:   workflows.DeliverySummary(sub.Action, sub.Name, sub.TargetID, sub.EnvironmentName),
+		summary:   sub.summary(),
 		taskQueue: workflows.AddonQueue, workflow: workflows.DeliverAddon,
 		input: activities.DeliveryJob{
 			JobID: sub.JobID, ProjectID: sub.ProjectID, UserID: sub.UserID, Action: sub.Action,
@@ -122,4 +136,28 @@ func (s *Service) Tasks(ctx context.Context, projectID, jobID string) ([]Task, e
 		tasks[i] = Task{JobTask: row, Title: step.Title}
 	}
 	return tasks, nil
+}
+
+// lookAt takes from a pending step of a delivery what a caller may see of it.
+func (j *Job) lookAt(pending *workflowpb.PendingActivityInfo) {
+	j.Attempt = int(pending.GetAttempt())
+	var seen activities.DeliveryProgress
+	if details := pending.GetHeartbeatDetails(); details != nil && decodePayloads(details, &seen) == nil {
+		j.Workloads = seen.Workloads
+	}
+	if failure := pending.GetLastFailure(); failure != nil && seen.Attempt < pending.GetAttempt() {
+		j.LastFailure = sentenceOf(failure)
+	}
+}
+
+// sentenceOf says to a person why a try failed, in our own words: what came from elsewhere is not shown.
+func sentenceOf(failure *failurepb.Failure) string {
+	switch failure.GetApplicationFailureInfo().GetType() {
+	case activities.TargetAway, activities.Unavailable, activities.Internal:
+		return failure.GetMessage()
+	}
+	if failure.GetTimeoutFailureInfo() != nil {
+		return "The worker that performed the step fell silent; the step is tried again."
+	}
+	return "The step failed; it is tried again."
 }

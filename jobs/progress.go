@@ -38,6 +38,9 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 	for _, pending := range exec.desc.GetPendingActivities() {
 		if step, ok := stepOf(row.Kind, pending.GetActivityType().GetName()); ok {
 			job.Step = step.Title
+			if row.Kind == catalog.AddonDelivery {
+				job.lookAt(pending)
+			}
 			job.Progress = step.From + (step.To-step.From)*fraction(pending.GetHeartbeatDetails())
 			s.lastSteps.put(exec.runID(), step)
 			return job, nil

@@ -86,8 +86,8 @@ func (sub ImportSubmission) job() activities.ImportJob {
 type submission struct {
 	row             catalog.Job // without a WorkflowID, that of its kind for the user
 	taskQueue       string      // empty: the data queue
-	parameters      any    // what the catalog keeps of the request
-	summary         string // what the Temporal UI calls it
+	parameters      any         // what the catalog keeps of the request
+	summary         string      // what the Temporal UI calls it
 	workflow, input any
 	onConflict      OnConflict
 }
