@@ -62,7 +62,10 @@ func (c *Client) pushChart(ctx context.Context, archive []byte) (chart Chart, ad
 		return Chart{}, false, err
 	}
 	defer closeBody(resp)
-	return chart, resp.StatusCode == http.StatusCreated, decode(what, resp, &chart)
+	if err := decode(what, resp, &chart); err != nil {
+		return Chart{}, false, err
+	}
+	return chart, resp.StatusCode == http.StatusCreated, nil
 }
 
 // ListCharts lists the charts of the library by name, each with its newest version. limit is at most 500, or 0 for the

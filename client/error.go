@@ -65,7 +65,7 @@ func (e *Error) RunningJob() string {
 		text = e.Details
 	case e.Code == codeCopyRefused && e.Status == http.StatusBadRequest:
 		text = e.Message
-	case e.Code == codeStageRefused && e.Status == http.StatusBadRequest:
+	case e.Code == CodeStageRefused && e.Status == http.StatusBadRequest:
 		if found := stageJobID.FindStringSubmatch(e.Message); found != nil {
 			text = found[1]
 		}
@@ -73,12 +73,10 @@ func (e *Error) RunningJob() string {
 	return strings.ToLower(strings.ReplaceAll(jobID.FindString(text), "-", ""))
 }
 
-// Codes for a second job of a kind by the same user, or of an add-on by anybody. MetaStudio's and ServiceStage's are those
-// of other failures as well.
+// Codes for a second job of a kind by the same user. MetaStudio's is that of other failures as well.
 const (
-	codeRunning      = "ROMA.10012"
-	codeCopyRefused  = "MSS.10001006"
-	codeStageRefused = "SVCSTG.00100400"
+	codeRunning     = "ROMA.10012"
+	codeCopyRefused = "MSS.10001006"
 )
 
 // Codes of the MetaStudio contract. It answers all of them with the status 400.
@@ -92,6 +90,7 @@ const (
 
 // Codes of the ServiceStage contract.
 const (
+	CodeStageRefused      = "SVCSTG.00100400" // a parameter is wrong, or a job of the add-on is in the way: see RunningJob
 	CodeNoAddon           = "SVCSTG.00100404" // there is no such add-on
 	CodeNoEnvironment     = "SVCSTG.00100411" // there is no such environment
 	CodeEnvironmentExists = "SVCSTG.00100449" // another environment has the name
