@@ -99,9 +99,9 @@ func TestDeliveries(t *testing.T) {
 	}, got)
 
 	for body, says := range map[string]string{
-		`{"id":"` + addonID + `"}`:                               "the answer carries no job id",
-		`{"job_id":"JOB` + jobUUID + `"}`:                        "the answer carries no id of the add-on",
-		`{"job_id":"JOB-of-a-kind","id":"` + addonID + `"}`:      "a job id is a UUID",
+		`{"id":"` + addonID + `"}`:                                 "the answer carries no job id",
+		`{"job_id":"JOB` + jobUUID + `"}`:                          "the answer carries no id of the add-on",
+		`{"job_id":"JOB-of-a-kind","id":"` + addonID + `"}`:        "a job id is a UUID",
 		`{"job_id":["JOB` + jobUUID + `"],"id":"` + addonID + `"}`: "read the answer",
 	} {
 		_, _, err := requests(t, &got, 200, body).InstallAddon(t.Context(), environmentID, client.NewAddon{Name: "demo"}, "")
