@@ -19,6 +19,7 @@ var steps = map[catalog.JobKind][]workflows.Step{
 	catalog.AssetExport:           workflows.ExportSteps,
 	catalog.AssetCopy:             workflows.CopySteps,
 	catalog.ServiceTemplateImport: workflows.TemplateSteps,
+	catalog.AddonDelivery:         workflows.DeliverySteps,
 }
 
 // historyTail is how many of a run's last events are read to find its last step: the clean-up's own events and a
