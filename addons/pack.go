@@ -13,8 +13,6 @@ import (
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
-
-	"assetflow/fault"
 )
 
 // PackChart makes the archive of the chart that a folder holds, with all that a .helmignore does not leave out. Other than
@@ -30,7 +28,7 @@ func PackChart(dir string) ([]byte, error) {
 		err = c.Validate()
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, CodeBadChart, "The folder holds no chart: %v.", err)
+		return nil, badChart("the folder holds no chart that can be packed: %s", reason(err)).Wrap(err)
 	}
 	files := slices.SortedFunc(slices.Values(c.Raw), func(a, b *common.File) int { return cmp.Compare(a.Name, b.Name) })
 	var packed bytes.Buffer

@@ -72,7 +72,7 @@ type Workload struct {
 	Name    string `json:"name"`
 	Ready   int    `json:"ready"` // replicas
 	Wanted  int    `json:"wanted"`
-	Message string `json:"message,omitempty"` // why it is not ready, as far as is known
+	Message string `json:"message"` // why it is not ready, as far as is known
 }
 
 // ImportRequest is the Request of an import.

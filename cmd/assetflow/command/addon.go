@@ -158,7 +158,7 @@ within 24 hours the same key gives the job that has started already, and no seco
 			addon.Name = args[0]
 			id, jobID, err := c.InstallAddon(ctx, environment, addon, started.key)
 			if err != nil {
-				return conn.blame(unknownStart(err, "installation", started.key))
+				return conn.blame(notInstalled(err, started.key))
 			}
 			if started.wait {
 				return conn.blame(a.started(ctx, c, jobID, true))
@@ -177,6 +177,15 @@ within 24 hours the same key gives the job that has started already, and no seco
 	cmd.Flags().StringVar(&addon.CSEID, "cse-id", "", "`engine` of microservices; kept and shown, without effect")
 	started.add(cmd)
 	return cmd
+}
+
+// notInstalled says what to do where an installation has not started, or nobody knows.
+func notInstalled(err error, key string) error {
+	var refusal *client.Error
+	if errors.As(err, &refusal) && refusal.Code == client.CodeStageRefused && refusal.RunningJob() == "" {
+		return &hintError{err: err, hint: "See what there is with `assetflow addon charts`, `assetflow addon targets` and `assetflow addon list`."}
+	}
+	return unknownStart(err, "installation", key)
 }
 
 func (a *app) addonListCommand() *cobra.Command {

@@ -38,10 +38,13 @@ func readChart(path string) (addons.Chart, addons.Metadata, error) {
 	return addons.ReadChart(f)
 }
 
-// isBadChart tells whether err says that a file is no chart that can be delivered.
-func isBadChart(err error) bool {
-	code := fault.CodeOf(err)
-	return code == addons.CodeBadChart || code == addons.CodeChartTooLarge
+// chartProblem gives what err says of a file that is no chart that can be delivered; bad is false for any other error.
+func chartProblem(err error) (problem string, bad bool) {
+	f, ok := fault.As(err)
+	if !ok || f.Code != addons.CodeBadChart && f.Code != addons.CodeChartTooLarge {
+		return "", false
+	}
+	return faultText(f, err), true
 }
 
 // chartResult is a chart that was read, for scripts.
@@ -97,11 +100,10 @@ type chartCheck struct {
 
 // refusedChart says what is wrong with a chart; every other error it gives back.
 func (a *app) refusedChart(path string, err error) error {
-	f, ok := fault.As(err)
-	if !ok || !isBadChart(err) {
+	problem, bad := chartProblem(err)
+	if !bad {
 		return err
 	}
-	problem := faultText(f, err)
 	if err := a.emit(chartCheck{Problem: problem}, func(s *sheet) { s.line("%s is not a valid chart: %s", path, problem) }); err != nil {
 		return err
 	}
@@ -203,10 +205,10 @@ version stays as it was pushed: the same bytes again change nothing, others are 
 
 func (a *app) pushChart(ctx context.Context, flags *connectionFlags, path string) error {
 	read, _, err := readChart(path)
-	switch {
-	case isBadChart(err):
-		return &hintError{err: fmt.Errorf("%s is not a valid chart: %w", path, err), code: ExitFailure}
-	case err != nil:
+	if problem, bad := chartProblem(err); bad {
+		return fmt.Errorf("%s is not a valid chart: %s", path, problem)
+	}
+	if err != nil {
 		return err
 	}
 	c, conn, err := a.connect(flags, needProject)

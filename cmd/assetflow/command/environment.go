@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,7 +62,7 @@ kept and shown, and change nothing about how add-ons are delivered.`,
 					s.line("%s", e.ID)
 					return
 				}
-				s.line("Created %s (%s). Deliver to it:  assetflow addon install NAME --environment %s", e.Name, e.ID, e.ID)
+				s.line("Created %s (%s). Deliver to it:  assetflow addon install NAME --environment %s", e.Name, e.ID, e.Name)
 			})
 		},
 	}
@@ -280,7 +281,12 @@ func (a *app) environmentDeleteCommand() *cobra.Command {
 			if err != nil {
 				return conn.blame(err)
 			}
-			if err := c.DeleteEnvironment(cmd.Context(), id); err != nil {
+			err = c.DeleteEnvironment(cmd.Context(), id)
+			var refusal *client.Error
+			switch {
+			case errors.As(err, &refusal) && refusal.Code == client.CodeStageRefused:
+				return &hintError{err: err, code: ExitConflict, hint: "See its add-ons with `assetflow addon list`, and take them away with `assetflow addon uninstall`."}
+			case err != nil:
 				return conn.blame(err)
 			}
 			return a.emit(map[string]string{"deleted": id}, func(s *sheet) {
@@ -326,7 +332,7 @@ func (a *app) chosenEnvironment(ctx context.Context, c *client.Client, text stri
 		return "", err
 	case len(page.Environments) == 0:
 		return "", &hintError{
-			err: fmt.Errorf("the project has no environment"), code: ExitNotFound,
+			err: errors.New("the project has no environment"), code: ExitNotFound,
 			hint: "Make one with `assetflow environment create NAME`.",
 		}
 	case len(page.Environments) > 1:
