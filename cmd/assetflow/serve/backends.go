@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
 
+	"assetflow/addons"
 	"assetflow/api"
 	"assetflow/api/metastudio"
 	"assetflow/auth"
@@ -45,6 +46,7 @@ type Backends struct {
 	Temporal client.Client
 	KeyRing  *replication.KeyRing // nil: this region takes part in no copies
 	Fetcher  *replication.Fetcher // reads from the regions that are copied from
+	Targets  *addons.Targets      // where add-ons can be delivered to
 	Logger   *slog.Logger
 }
 
@@ -76,6 +78,11 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		PresignEndpoint: cfg.S3.PresignEndpoint,
 	}); err != nil {
 		return nil, err
+	}
+	if b.Targets, err = addons.ParseTargets(cfg.Addons.Targets, addons.Options{
+		Client: b.Storage.Client(), Bucket: b.Storage.Bucket(), Logger: logger,
+	}); err != nil {
+		return nil, fault.New(fault.Invalid, "config.targets", "addons.targets is not right: %s.", err)
 	}
 	if b.Temporal, err = client.NewLazyClient(client.Options{
 		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace,
@@ -213,6 +220,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Replication: metastudio.Replication{
 			KeyRing: b.KeyRing, Lifetime: b.Config.Replication.Lifetime, Trusts: b.Fetcher.Trusts,
 		},
+		Targets: b.Targets,
 		Ready: map[string]func(context.Context) error{
 			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
 		},
@@ -226,13 +234,14 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 
 func (b *Backends) jobs() *jobs.Service {
 	return jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger,
-		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithQueueLength(b.Config.Jobs.QueueLength))
+		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithQueueLength(b.Config.Jobs.QueueLength),
+		jobs.WithDelivery(b.Config.Addons.Deadline, b.Config.Addons.HealthTimeout))
 }
 
 // Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end, and returns.
 func (b *Backends) Worker(ctx context.Context) error {
 	service := b.jobs()
-	w := worker.New(b.Temporal, worker.Options{
+	opts := worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
 		Jobs: service,
@@ -240,7 +249,11 @@ func (b *Backends) Worker(ctx context.Context) error {
 			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
 			ParallelFiles: b.Config.Replication.ParallelFiles,
 		},
-	})
+	}
+	if b.Config.Addons.Targets != "" { // otherwise deliveries are for workers that know the targets
+		opts.Targets = b.Targets
+	}
+	w := worker.New(b.Temporal, opts)
 	if err := w.Start(); err != nil {
 		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
 	}
