@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 
 	"assetflow/activities"
 	"assetflow/addons"
@@ -692,6 +693,7 @@ func TestAwaitHealthyTellsHowFarItIs(t *testing.T) {
 	}
 	env := environment(d.steps)
 	env.SetTestTimeout(time.Minute)
+	env.SetWorkerOptions(worker.Options{DefaultHeartbeatThrottleInterval: time.Millisecond, MaxHeartbeatThrottleInterval: time.Millisecond})
 	env.SetHeartbeatDetails(activities.DeliveryProgress{
 		Progress: activities.Progress{Done: 1, Total: 3}, Workloads: []addons.Workload{{Kind: "Deployment", Name: "hello", Ready: 1, Wanted: 3}}, Attempt: 0,
 	})
