@@ -267,9 +267,6 @@ func (a *Delivery) change(ctx context.Context, job DeliveryJob, step DeliverySte
 	return changed, err
 }
 
-// maxChart is the largest archive that is read, in bytes: the library takes none that is larger.
-const maxChart = 1 << 20
-
 // read reads a chart's archive from the content store.
 func (a *Delivery) read(ctx context.Context, job DeliveryJob, loaded LoadedChart) (addons.Chart, error) {
 	blob, size, err := a.Storage.OpenBlob(ctx, loaded.SHA256)
@@ -277,10 +274,10 @@ func (a *Delivery) read(ctx context.Context, job DeliveryJob, loaded LoadedChart
 		return addons.Chart{}, about("The chart cannot be read", err)
 	}
 	defer func() { _ = blob.Close() }() // read only: a failed close loses nothing
-	if size > maxChart {
-		return addons.Chart{}, fault.New(fault.TooLarge, addons.CodeChartTooLarge, "The chart is larger than %d bytes.", maxChart)
+	if size > addons.MaxChartBytes {
+		return addons.Chart{}, fault.New(fault.TooLarge, addons.CodeChartTooLarge, "The chart is larger than %d bytes.", addons.MaxChartBytes)
 	}
-	archive, err := io.ReadAll(io.LimitReader(blob, maxChart))
+	archive, err := io.ReadAll(io.LimitReader(blob, addons.MaxChartBytes))
 	if err != nil {
 		return addons.Chart{}, about("The chart cannot be read", err)
 	}
