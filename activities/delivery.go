@@ -267,9 +267,6 @@ func (a *Delivery) change(ctx context.Context, job DeliveryJob, step DeliverySte
 	return changed, err
 }
 
-// maxChart is the largest archive that is read, in bytes: the library takes none that is larger.
-const maxChart = 1 << 20
-
 // read reads a chart's archive from the content store.
 func (a *Delivery) read(ctx context.Context, job DeliveryJob, loaded LoadedChart) (addons.Chart, error) {
 	blob, size, err := a.Storage.OpenBlob(ctx, loaded.SHA256)
@@ -277,10 +274,10 @@ func (a *Delivery) read(ctx context.Context, job DeliveryJob, loaded LoadedChart
 		return addons.Chart{}, about("The chart cannot be read", err)
 	}
 	defer func() { _ = blob.Close() }() // read only: a failed close loses nothing
-	if size > maxChart {
-		return addons.Chart{}, fault.New(fault.TooLarge, addons.CodeChartTooLarge, "The chart is larger than %d bytes.", maxChart)
+	if size > addons.MaxChartBytes {
+		return addons.Chart{}, fault.New(fault.TooLarge, addons.CodeChartTooLarge, "The chart is larger than %d bytes.", addons.MaxChartBytes)
 	}
-	archive, err := io.ReadAll(io.LimitReader(blob, maxChart))
+	archive, err := io.ReadAll(io.LimitReader(blob, addons.MaxChartBytes))
 	if err != nil {
 		return addons.Chart{}, about("The chart cannot be read", err)
 	}
@@ -372,11 +369,12 @@ func (a *Delivery) failure(ctx context.Context, job DeliveryJob, err error) erro
 	if errors.As(err, &app) {
 		return err
 	}
+	cause := err
 	f, known := fault.As(err)
-	if known && len(f.Message) > catalog.MaxTaskMessage { // a target may quote what it was told
-		short := *f
-		short.Message = cut(f.Message, catalog.MaxTaskMessage)
-		f, err = &short, &short
+	if known {
+		told := *f
+		told.Message = sentence(cut(f.Message, catalog.MaxTaskMessage)) // a target may quote what it was told
+		f, err = &told, &told
 	}
 	final := stepError(ctx, err)
 	if errors.As(final, &app) || ctx.Err() != nil {
@@ -384,11 +382,11 @@ func (a *Delivery) failure(ctx context.Context, job DeliveryJob, err error) erro
 	}
 	switch {
 	case known && f.Code == addons.CodeTargetAway:
-		return again(TargetAway, f.Message, err)
+		return again(TargetAway, f.Message, cause)
 	case known && f.Kind == fault.Unavailable:
-		return again(Unavailable, f.Message, err)
+		return again(Unavailable, f.Message, cause)
 	default:
-		return again(Internal, "the step failed for a reason of the service's own; it is tried again", err)
+		return again(Internal, "the step failed for a reason of the service's own; it is tried again", cause)
 	}
 }
 
@@ -400,5 +398,9 @@ func again(kind, message string, cause error) error {
 // sentence makes a sentence of a message.
 func sentence(message string) string {
 	first, size := utf8.DecodeRuneInString(message)
-	return string(unicode.ToUpper(first)) + strings.TrimRight(message[size:], ".") + "."
+	message = string(unicode.ToUpper(first)) + message[size:]
+	if strings.HasSuffix(message, ".") || strings.HasSuffix(message, "…") {
+		return message
+	}
+	return message + "."
 }

@@ -18,7 +18,7 @@ const LeaveSignal = "leave"
 const (
 	// deliveryGrace is how long a step of a delivery is tried beyond the time that it is given, so that it has at least one
 	// try and says by itself that the time is over.
-	deliveryGrace = 30 * time.Second
+	deliveryGrace = 10 * time.Second
 	// rollBackDeadline bounds how long a roll-back is tried while its target is away. It has as long as the job had.
 	rollBackDeadline = time.Hour
 )
