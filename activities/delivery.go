@@ -369,11 +369,12 @@ func (a *Delivery) failure(ctx context.Context, job DeliveryJob, err error) erro
 	if errors.As(err, &app) {
 		return err
 	}
+	cause := err
 	f, known := fault.As(err)
-	if known && len(f.Message) > catalog.MaxTaskMessage { // a target may quote what it was told
-		short := *f
-		short.Message = cut(f.Message, catalog.MaxTaskMessage)
-		f, err = &short, &short
+	if known {
+		told := *f
+		told.Message = sentence(cut(f.Message, catalog.MaxTaskMessage)) // a target may quote what it was told
+		f, err = &told, &told
 	}
 	final := stepError(ctx, err)
 	if errors.As(final, &app) || ctx.Err() != nil {
@@ -381,11 +382,11 @@ func (a *Delivery) failure(ctx context.Context, job DeliveryJob, err error) erro
 	}
 	switch {
 	case known && f.Code == addons.CodeTargetAway:
-		return again(TargetAway, f.Message, err)
+		return again(TargetAway, f.Message, cause)
 	case known && f.Kind == fault.Unavailable:
-		return again(Unavailable, f.Message, err)
+		return again(Unavailable, f.Message, cause)
 	default:
-		return again(Internal, "the step failed for a reason of the service's own; it is tried again", err)
+		return again(Internal, "the step failed for a reason of the service's own; it is tried again", cause)
 	}
 }
 
@@ -397,5 +398,9 @@ func again(kind, message string, cause error) error {
 // sentence makes a sentence of a message.
 func sentence(message string) string {
 	first, size := utf8.DecodeRuneInString(message)
-	return string(unicode.ToUpper(first)) + strings.TrimRight(message[size:], ".") + "."
+	message = string(unicode.ToUpper(first)) + message[size:]
+	if strings.HasSuffix(message, ".") || strings.HasSuffix(message, "…") {
+		return message
+	}
+	return message + "."
 }

@@ -18,7 +18,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/worker"
 
 	"assetflow/activities"
 	"assetflow/addons"
@@ -399,7 +398,7 @@ func TestRollBackToNowhere(t *testing.T) {
 	told := d.applied(job)
 	told.Chart.GoodRevision = "r99999"
 	_, err := deliverStep[activities.Changed](d, d.steps.RollBack, job, told)
-	requireApplicationError(t, err, activities.Refused, true, `the target has no revision "r99999" of hello`)
+	requireApplicationError(t, err, activities.Refused, true, `The target has no revision "r99999" of hello.`)
 }
 
 func TestRecordRevision(t *testing.T) {
@@ -444,10 +443,10 @@ func TestDeliveryFailures(t *testing.T) {
 		"nobody knows": {secret, activities.Internal, false, "The step failed for a reason of the service's own; it is tried again."},
 		"the target refuses": {
 			fault.New(fault.Invalid, addons.CodeRefused, "Deployment hello: no such field").Wrap(secret),
-			activities.Refused, true, "Deployment hello: no such field",
+			activities.Refused, true, "Deployment hello: no such field.",
 		},
 		"the target refuses at length": {
-			fault.New(fault.Invalid, addons.CodeRefused, "%s", strings.Repeat("x", 5000)), activities.Refused, true, strings.Repeat("x", 1024) + "…",
+			fault.New(fault.Invalid, addons.CodeRefused, "%s", strings.Repeat("x", 5000)), activities.Refused, true, "X" + strings.Repeat("x", 1023) + "…",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -494,7 +493,7 @@ func TestLoadChartRefuses(t *testing.T) {
 		"no target": {func(d *delivering, job *activities.DeliveryJob) {
 			d.push("hello", "1.0.0")
 			job.TargetID = "elsewhere"
-		}, activities.Refused, `there is no target "elsewhere" that is open to the project`},
+		}, activities.Refused, `There is no target "elsewhere" that is open to the project`},
 		"no archive": {func(d *delivering, _ *activities.DeliveryJob) { d.AddChart(d.t, "hello", "1.0.0", "lost") },
 			activities.Refused, "The chart cannot be read: "},
 		"a damaged archive": {func(d *delivering, _ *activities.DeliveryJob) {
@@ -509,7 +508,7 @@ func TestLoadChartRefuses(t *testing.T) {
 			d.push("hello", "1.0.0")
 			_, err := d.Catalog.EndJob(d.t.Context(), job.JobID, catalog.JobOutcome{State: catalog.JobCancelled})
 			require.NoError(d.t, err)
-		}, activities.JobEnded, "the job has ended already"},
+		}, activities.JobEnded, "The job has ended already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -663,54 +662,55 @@ func TestAwaitRemoved(t *testing.T) {
 	}
 }
 
-// While it waits, a step tells how far it is, beginning with what an earlier try saw.
+// While it waits, a step tells how far it is, and until the target answers what an earlier try saw.
 func TestAwaitHealthyTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
-	d := newDelivering(t)
-	job := d.install("hello")
-	var mu sync.Mutex
-	var beats []activities.DeliveryProgress
-	saw := func(ready int) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, b := range beats {
-			if len(b.Workloads) > 0 && b.Workloads[0].Ready == ready {
-				return true
+	earlier := activities.DeliveryProgress{
+		Progress: activities.Progress{Done: 1, Total: 4}, Workloads: health(1, 3, "").Workloads, Attempt: 7,
+	}
+	for name, test := range map[string]struct {
+		answers bool // before the beat
+		want    activities.DeliveryProgress
+	}{
+		"not yet": {false, earlier},
+		"now": {true, activities.DeliveryProgress{
+			Progress: activities.Progress{Done: 3, Total: 4}, Workloads: health(2, 3, "").Workloads, Attempt: 1,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDelivering(t)
+			job := d.install("hello")
+			beats := make(chan activities.DeliveryProgress, 100)
+			env := environment(d.steps)
+			env.SetTestTimeout(time.Minute)
+			env.SetHeartbeatDetails(earlier)
+			env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+				var beat activities.DeliveryProgress
+				require.NoError(t, details.Get(&beat))
+				beats <- beat
+			})
+			var told *activities.DeliveryProgress
+			d.target.health = func() (addons.Health, error) {
+				if !test.answers && told == nil {
+					beat := <-beats
+					told = &beat
+				}
+				select {
+				case beat := <-beats:
+					told = &beat
+				default:
+				}
+				if told == nil {
+					return health(2, 3, ""), nil
+				}
+				return health(3, 3, ""), nil
 			}
-		}
-		return false
+			_, err := env.ExecuteActivity(d.steps.AwaitHealthy, job, activities.DeliveryStep{Until: time.Now().Add(time.Minute)})
+			require.NoError(t, err)
+			require.Equal(t, test.want, *told)
+		})
 	}
-	first := true
-	d.target.health = func() (addons.Health, error) {
-		if first { // it takes its time to answer
-			first = false
-			require.Eventually(t, func() bool { return saw(1) }, 10*time.Second, 10*time.Millisecond)
-		}
-		if saw(2) {
-			return health(3, 3, ""), nil
-		}
-		return health(2, 3, ""), nil
-	}
-	env := environment(d.steps)
-	env.SetTestTimeout(time.Minute)
-	env.SetWorkerOptions(worker.Options{DefaultHeartbeatThrottleInterval: time.Millisecond, MaxHeartbeatThrottleInterval: time.Millisecond})
-	env.SetHeartbeatDetails(activities.DeliveryProgress{
-		Progress: activities.Progress{Done: 1, Total: 3}, Workloads: []addons.Workload{{Kind: "Deployment", Name: "hello", Ready: 1, Wanted: 3}}, Attempt: 0,
-	})
-	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-		var beat activities.DeliveryProgress
-		require.NoError(t, details.Get(&beat))
-		mu.Lock()
-		defer mu.Unlock()
-		beats = append(beats, beat)
-	})
-	_, err := env.ExecuteActivity(d.steps.AwaitHealthy, job, activities.DeliveryStep{Until: time.Now().Add(time.Minute)})
-	require.NoError(t, err)
-	require.Zero(t, beats[0].Attempt, "the target has not answered in this try")
-	last := beats[len(beats)-1]
-	require.Equal(t, activities.Progress{Done: 3, Total: 4}, last.Progress)
-	require.EqualValues(t, 1, last.Attempt)
-	require.Equal(t, health(2, 3, "").Workloads, last.Workloads)
 }
 
 // A worker that stops leaves the waiting to another one.

@@ -143,7 +143,7 @@ func TestForms(t *testing.T) {
 		scenario("PATCH", "/v3/p/cas/environments", 405, []string{`{"error_code":"SVCSTG.00100400","error_msg":`}),
 		scenario("GET", "/v3/p/cas/jobs/JOBj", 401, []string{`{"error_code":"SVCSTG.00100401","error_msg":"Incorrect IAM`}),
 		scenario("GET", "/v3/p/cas", 404, iam),
-		scenario("GET", "/v3//cas/environments", 404, iam),
+		scenario("GET", "/v3//cas/nothing", 404, servicestage),
 		scenario("GET", "/v3/a/b/cas/environments", 404, iam),
 		scenario("GET", "/Automation/v1/nothing", 404, automation),
 		scenario("PUT", "/Automation/v1/objects/ServiceTemplates", 405, []string{`"messageID":"KNAE90026-E"`}),

@@ -74,7 +74,7 @@ func isUnder(path, prefix string) bool {
 			return ok
 		}
 		slash := strings.IndexByte(rest, '/')
-		if slash < 1 {
+		if slash < 0 {
 			return false
 		}
 		path, prefix = rest[slash:], after
