@@ -113,7 +113,7 @@ func TestDeliveries(t *testing.T) {
 func TestAJobOfTheAddonIsInTheWay(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]string{
-		"The add-on has a job that runs. It is the job JOB" + jobUUID + ".":            jobHex,
+		"A job works on the add-on (JOB" + jobUUID + ").":                              jobHex,
 		"The add-on has a job that runs. It is the job JOB" + strings.ToUpper(jobUUID): jobHex,
 		"The target has the add-on " + addonID + " of this name.":                      "",
 		"The parameter name is wrong: XJOB" + jobUUID + ".":                            "",

@@ -91,7 +91,7 @@ const (
 // Codes of the ServiceStage contract.
 const (
 	CodeStageRefused      = "SVCSTG.00100400" // a parameter is wrong, or a job of the add-on is in the way: see RunningJob
-	CodeNoAddon           = "SVCSTG.00100404" // there is no such add-on
+	CodeNoAddon           = "SVCSTG.00100404" // there is no such add-on, or no such project
 	CodeNoEnvironment     = "SVCSTG.00100411" // there is no such environment
 	CodeEnvironmentExists = "SVCSTG.00100449" // another environment has the name
 )

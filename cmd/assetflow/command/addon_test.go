@@ -168,7 +168,7 @@ func TestWhatThereIsNotOneOfMustBeNamed(t *testing.T) {
 
 func TestAddonsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	running := stageRefusal(400, "00100400", "A job works on the add-on. It is the job "+stageJob+".")
+	running := stageRefusal(400, "00100400", "A job works on the add-on ("+stageJob+").")
 	endpoint := service(t, routes{
 		"GET " + stagePath + "/environments": environmentsNamed("test"),
 		"GET " + addonsPath: addonsOf(addonJSON(addonUUID, "demo", "gitops", "1.2.0", "SUCCEEDED"),
@@ -187,7 +187,7 @@ func TestAddonsThatAreRefused(t *testing.T) {
 		code int
 		says string
 	}{
-		"show demo":                          {ExitNotFound, "There is no such add-on. (SVCSTG.00100404, HTTP 404, request r-1)\nSee what there is with `assetflow addon list`."},
+		"show demo":                          {ExitNotFound, "There is no such add-on. (SVCSTG.00100404, HTTP 404, request r-1)\nCheck the ids, and that you have a role in the project; `assetflow addon list`"},
 		"show none":                          {ExitNotFound, "the environment has no add-on of the name \"none\"\nSee what there is with `assetflow addon list`."},
 		"restart proxy":                      {ExitUsage, "2 add-ons have the name \"proxy\"\nUse the id of one:\n  " + addonUUID + "  on gitops\n  " + environmentUUID + "  on prod-1\n"},
 		"install demo --target x":            {ExitFailure, "The library has no chart demo. (SVCSTG.00100400, HTTP 400, request r-1)\nSee what there is with `assetflow addon charts`"},

@@ -244,7 +244,7 @@ func explainRefusal(e *client.Error) (text, hint string, code int) {
 		hint = "See what there is with `assetflow environment list`."
 		code = ExitNotFound
 	case e.Code == client.CodeNoAddon:
-		hint = "See what there is with `assetflow addon list`."
+		hint = "Check the ids, and that you have a role in the project; `assetflow addon list` shows what an environment has."
 		code = ExitNotFound
 	case e.Code == client.CodeNameTaken, e.Code == client.CodeEnvironmentExists:
 		code = ExitConflict
