@@ -99,7 +99,7 @@ func TestAddonPackAndCheck(t *testing.T) {
 func TestAddonPush(t *testing.T) {
 	t.Parallel()
 	path := chartFile(t)
-	content, err := os.ReadFile(path) //nolint:gosec // a file of this test
+	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var body string
 	push := func(answer http.HandlerFunc, more ...string) result {
