@@ -26,9 +26,9 @@ const (
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "assetflow",
-		Short: "Import asset packages as durable jobs",
-		Long: `Assetflow imports asset packages as durable jobs. This program is the service itself, its administration, and
-the client with which packages are imported and jobs are followed.
+		Short: "Import, export, copy and deploy asset packages as durable jobs",
+		Long: `Assetflow imports, exports, deletes, copies and deploys asset packages as durable jobs. This program is the service
+itself, its administration, and the client with which packages are moved, add-ons are delivered and jobs are followed.
 
 ` + connectionHelp + `
 
