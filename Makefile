@@ -63,6 +63,8 @@ fuzz: ## fuzz what parses foreign bytes, a minute each
 	go test -run '^$$' -fuzz FuzzManifest -fuzztime 60s ./assetpackage
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime 60s ./assetpackage/servicetemplate
 	go test -run '^$$' -fuzz FuzzTemplateJSON -fuzztime 60s ./assetpackage/servicetemplate
+	go test -run '^$$' -fuzz FuzzReadChart -fuzztime 60s ./addons
+	go test -run '^$$' -fuzz FuzzRender -fuzztime 60s ./addons
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./auth/signature
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 60s ./auth/signature
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./hql
