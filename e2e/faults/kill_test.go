@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"assetflow/addons/clustertest"
 	"assetflow/assetpackage/packagetest"
 	"assetflow/auth"
 	"assetflow/client"
@@ -60,6 +61,7 @@ func run(m *testing.M) int {
 	defer cancel()
 	stack, err = devstack.Start(ctx, devstack.Options{
 		DataDir: dataDir, NoUI: true, NoWorker: true, KeyRing: keyRing, Sources: []string{source.url},
+		Targets: targets(), HealthTimeout: healthTimeout,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
@@ -70,7 +72,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "open the source region:", err)
 		return 1
 	}
-	code := m.Run()
+	code := clustertest.Run(m)
 	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := stack.Stop(ctx); err != nil {
