@@ -22,7 +22,16 @@ import (
 // healthTimeout is how long the workloads of an add-on may take.
 const healthTimeout = 20 * time.Second
 
-// targets are where the tests deliver to. The cluster's kubeconfig is written by the tests that need it.
+// noCluster is what stands in the kubeconfig until a test needs the cluster and starts it.
+const noCluster = `apiVersion: v1
+kind: Config
+clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: none, user: {token: none}}]
+contexts: [{name: none, context: {cluster: none, user: none}}]
+current-context: none
+`
+
+// targets are where the tests deliver to.
 func targets() string {
 	return fmt.Sprintf(`[{"id": "gitops", "kind": "bucket", "prefix": "gitops/"}, {"id": "cluster", "kind": "cluster", "kubeconfig": %q}]`, kubeconfig())
 }

@@ -57,6 +57,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dataDir) }()
+	if err := os.WriteFile(kubeconfig(), []byte(noCluster), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	stack, err = devstack.Start(ctx, devstack.Options{
