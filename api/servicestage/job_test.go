@@ -3,6 +3,7 @@ package servicestage_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
+	"assetflow/workflows"
 )
 
 func TestJob(t *testing.T) {
@@ -157,6 +159,8 @@ func TestExecutionStatus(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	d.AddChart(t, "redis", "1.0.0", "1")
+	rollBack := func(s workflows.Step) bool { return s.Activity == "RollBack" }
+	require.True(t, slices.ContainsFunc(workflows.DeliverySteps, rollBack), "the step has another name now: tell the contract")
 	type tasks []catalog.TaskState // of ApplyChart and RollBack
 	for name, c := range map[string]struct {
 		tasks tasks
