@@ -97,9 +97,9 @@ func TestUnknownJobs(t *testing.T) {
 	d.AddChart(t, "redis", "1.0.0", "1")
 	created := d.install(d.newEnvironment("prod"), "redis")
 	id := strings.TrimPrefix(created.JobID, "JOB")
-	instance, err := d.catalog.CreateInstance(t.Context(), d.project.ID, "one")
+	var err error
+	d.Instance, err = d.catalog.CreateInstance(t.Context(), d.project.ID, "one")
 	require.NoError(t, err)
-	d.Scene.Instance = instance
 	imported := d.NewJob(t)
 	for name, id := range map[string]string{
 		"none": "JOB" + catalog.NewID(), "no id": "JOB", "another prefix": "job" + id, "two prefixes": "JOBJOB" + id, "a NUL": "JOB%00",
