@@ -114,7 +114,7 @@ func TestADeliveryToAClusterGoesOn(t *testing.T) {
 		detail := a.until(t, job, func(job client.JobDetail) bool { return job.Attempt > 1 && job.LastFailure != "" })
 		require.Contains(t, detail.LastFailure, "cluster")
 		require.Equal(t, "running", detail.State)
-		a.ControlPlane.StartAPI(t)
+		a.StartAPI(t)
 		require.Equal(t, client.JobSucceeded, a.until(t, job, func(job client.JobDetail) bool { return job.State != "running" }).State)
 		require.NoError(t, worker.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, worker.Wait())
@@ -128,7 +128,7 @@ func TestADeliveryToAClusterGoesOn(t *testing.T) {
 			job := a.redeploy(t, map[bool]string{false: "1.5.0", true: "1.5.1"}[test.leave], addonstest.NotReady())
 			worker := startWorker(t, kill{})
 			a.until(t, job, func(job client.JobDetail) bool { return len(job.Workloads) > 0 })
-			cancel := a.addon.Client.CancelJob
+			cancel := a.addon.CancelJob
 			if test.leave {
 				cancel = a.CancelJobLeaving
 			}
