@@ -287,7 +287,10 @@ var settings = []setting{
 	{
 		key: "addons.targets", tree: true, help: "where add-ons can be delivered to; empty: nowhere",
 		want: "a list of targets in JSON or YAML, as docs/addons.md describes it",
-		set:  func(c *Config, v string) error { c.Addons.Targets = v; return yaml.Unmarshal([]byte(v), new([]map[string]any)) },
+		set: func(c *Config, v string) error {
+			c.Addons.Targets = v
+			return yaml.Unmarshal([]byte(v), new([]map[string]any))
+		},
 		show: func(c *Config) string { return c.Addons.Targets },
 	},
 	{
