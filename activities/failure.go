@@ -19,6 +19,18 @@ const (
 	JobEnded = "JobEnded"
 	// Refused ends a step that another try cannot help, for a cause named in the message.
 	Refused = "Refused"
+	// Unhealthy ends a delivery whose workloads do not become ready.
+	Unhealthy = "Unhealthy"
+	// Unfinished ends a delivery whose target takes too long.
+	Unfinished = "Unfinished"
+)
+
+// Types of the errors after which a step of a delivery is tried again. Their messages are for whoever looks at the job
+// meanwhile.
+const (
+	TargetAway  = "TargetAway"  // the target cannot be reached at the moment
+	Unavailable = "Unavailable" // something else cannot
+	Internal    = "Internal"    // whatever nobody has thought of
 )
 
 // maxReasons is how many reasons a job keeps: the contracts show at most 10.

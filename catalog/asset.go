@@ -16,6 +16,8 @@ const (
 	KindDigital AssetKind = "digital-asset"
 	// KindServiceTemplate is the kind of ServiceTemplate, which belongs to a project and to no instance.
 	KindServiceTemplate AssetKind = "service-template"
+	// KindAddon is the kind of Addon, which belongs to an environment and to no instance.
+	KindAddon AssetKind = "addon"
 )
 
 // assetKinds are those that belong to an instance.

@@ -15,7 +15,7 @@ type AuditEntry struct {
 	Action       AuditAction
 	ProjectID    string
 	InstanceID   string
-	ResourceKind string // "job", "application", "task", "digital-asset", "service-template", "user", "project", "instance", "key"
+	ResourceKind string // "job", "application", "task", "digital-asset", "service-template", "environment", "chart", "addon", "user", "project", "instance", "key"
 	ResourceID   string
 	Details      json.RawMessage // an object with further facts, no secrets; nil where there are none
 }
@@ -42,15 +42,25 @@ const (
 	AssetRestored   AuditAction = "asset.restored"
 	AssetPurged     AuditAction = "asset.purged"
 	VersionRestored AuditAction = "asset.version_restored"
-	UserAdded       AuditAction = "user.added"
-	PasswordSet     AuditAction = "user.password_set"   // #nosec G101 -- the name of an action
-	TokensRevoked   AuditAction = "user.tokens_revoked" // #nosec G101 -- the name of an action
-	ProjectAdded    AuditAction = "project.added"
-	InstanceAdded   AuditAction = "instance.added"
-	RoleGranted     AuditAction = "role.granted"
-	RoleRevoked     AuditAction = "role.revoked"
-	KeyAdded        AuditAction = "key.added"
-	KeyRevoked      AuditAction = "key.revoked"
+	// What a delivery does to an add-on is addon.added when it is shown first, addon.changed when the target is known to hold
+	// another version or revision, and addon.removed.
+	EnvironmentAdded   AuditAction = "environment.added"
+	EnvironmentChanged AuditAction = "environment.changed"
+	EnvironmentRemoved AuditAction = "environment.removed"
+	ChartAdded         AuditAction = "chart.added"
+	ChartRemoved       AuditAction = "chart.removed"
+	AddonAdded         AuditAction = "addon.added"
+	AddonChanged       AuditAction = "addon.changed"
+	AddonRemoved       AuditAction = "addon.removed"
+	UserAdded          AuditAction = "user.added"
+	PasswordSet        AuditAction = "user.password_set"   // #nosec G101 -- the name of an action
+	TokensRevoked      AuditAction = "user.tokens_revoked" // #nosec G101 -- the name of an action
+	ProjectAdded       AuditAction = "project.added"
+	InstanceAdded      AuditAction = "instance.added"
+	RoleGranted        AuditAction = "role.granted"
+	RoleRevoked        AuditAction = "role.revoked"
+	KeyAdded           AuditAction = "key.added"
+	KeyRevoked         AuditAction = "key.revoked"
 )
 
 // AuditFilter chooses entries. Empty fields choose all: whoever may see only one project must name it.

@@ -177,9 +177,14 @@ func (c *Catalog) BeginCopy(ctx context.Context, t CopyTarget) error {
 
 // lockProject holds the project's row until the transaction ends.
 func (c *Catalog) lockProject(ctx context.Context, tx bun.Tx, projectID string) error {
+	return c.lockProjectOr(ctx, tx, projectID, noProject())
+}
+
+// lockProjectOr is lockProject with the error for an unknown project.
+func (c *Catalog) lockProjectOr(ctx context.Context, tx bun.Tx, projectID string, absent error) error {
 	var project projectRow
 	err := tx.NewSelect().Model(&project).Column("id").Where("p.id = ?", projectID).Apply(c.lock("p")).Scan(ctx)
-	return orAbsent(err, noProject())
+	return orAbsent(err, absent)
 }
 
 // writeState writes where the asset stands.

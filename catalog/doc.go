@@ -7,7 +7,7 @@
 //   - Every change is one transaction, and its entry in the audit trail is part of it. The commit of a job is exactly
 //     once, whatever its kind: its effect row is unique by job id.
 //   - What was deleted is in the trash, with all its versions, until it is purged. Versions never change.
-//   - A blob that a version uses is never removed, whatever a sweep does at that moment (see sweep.go).
+//   - A blob that a version or a chart uses is never removed, whatever a sweep does at that moment (see sweep.go).
 //   - Times are UTC with microseconds. Names are compared byte by byte and sorted the same way in both databases.
 //   - Nothing of one project is ever seen or changed through another project's id.
 //

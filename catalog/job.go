@@ -58,11 +58,13 @@ type Job struct {
 	Subject    string // what a person calls it: the name of the uploaded file
 	State      JobState
 	Request    json.RawMessage // parameters of its kind, no secrets
-	Result     json.RawMessage // an ImportResult, DeletionResult, ExportResult, CopyResult or TemplateImportResult, once the job has succeeded
-	Reasons    []Reason        // at most MaxReasons
-	CreatedAt  time.Time
-	EndedAt    *time.Time // nil while it runs
-	Settled    bool       // the workflow is known to be closed: a next job can start
+	// Result is an ImportResult, DeletionResult, ExportResult, CopyResult, TemplateImportResult or DeliveryResult, once the job
+	// has succeeded.
+	Result    json.RawMessage
+	Reasons   []Reason // at most MaxReasons
+	CreatedAt time.Time
+	EndedAt   *time.Time // nil while it runs
+	Settled   bool       // the workflow is known to be closed: a next job can start
 }
 
 // JobOutcome is how a job ends, other than by the commit of its effect.

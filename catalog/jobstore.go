@@ -128,6 +128,9 @@ func (c *Catalog) DeleteJob(ctx context.Context, id string) error {
 		if err := endCopy(ctx, tx, deleted[0], ""); err != nil {
 			return err
 		}
+		if err := endDelivery(ctx, tx, deleted[0]); err != nil {
+			return err
+		}
 		return writeAudit(ctx, tx, jobEntry(ctx, JobRefused, deleted[0], now()))
 	})
 }
@@ -192,6 +195,9 @@ func endJob(ctx context.Context, tx bun.Tx, end jobRow) error {
 		return err
 	}
 	if err := endCopy(ctx, tx, ended[0], end.Reasons); err != nil {
+		return err
+	}
+	if err := endDelivery(ctx, tx, ended[0]); err != nil {
 		return err
 	}
 	return writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))

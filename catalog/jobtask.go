@@ -1,9 +1,6 @@
 package catalog
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // TaskState is where a task of a job stands.
 type TaskState string
@@ -32,16 +29,3 @@ const (
 	MaxTaskMessages = 50
 	MaxTaskMessage  = 1024
 )
-
-// SetTask writes down where a step of a job stands: it makes the task or changes state and adds messages. A message that
-// equals the last one is not added again, so that a step which is tried again says things once. CreatedAt is set the first
-// time. It changes nothing once the job has ended. NotFound "catalog.job_not_found".
-func (c *Catalog) SetTask(ctx context.Context, task JobTask) error {
-	panic("to be written")
-}
-
-// JobTasks gives the tasks of a job in their order. When the job has ended, tasks that still ran are given as the job
-// ended: failed or cancelled.
-func (c *Catalog) JobTasks(ctx context.Context, jobID string) ([]JobTask, error) {
-	panic("to be written")
-}

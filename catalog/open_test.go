@@ -71,7 +71,7 @@ func TestALaterSchemaIsNoHindrance(t *testing.T) {
 		tables := []string{
 			"domains", "users", "access_keys", "projects", "instances", "role_assignments", "jobs", "job_effects", "blobs", "assets",
 			"asset_versions", "version_files", "version_applications", "data_sources", "version_data_sources", "archives", "submissions",
-			"audit_entries",
+			"audit_entries", "environments", "charts", "addons", "job_tasks",
 		}
 		for _, table := range tables {
 			require.NoError(t, c.SQL("ALTER TABLE "+table+" ADD COLUMN later TEXT DEFAULT 'x'"))
@@ -106,6 +106,19 @@ func TestALaterSchemaIsNoHindrance(t *testing.T) {
 		require.NoError(t, err)
 		_, _, err = c.ListAudit(ctx, catalog.AuditFilter{})
 		require.NoError(t, err)
+
+		e := s.NewEnvironment(t)
+		s.AddChart(t, "redis", "1.0.0", "one")
+		_, _, err = c.ListCharts(ctx, s.Project.ID, 0, "")
+		require.NoError(t, err)
+		install := s.NewDelivery(t, e, "redis")
+		setTask(t, c, install.JobID, 0, catalog.TaskRunning, "one")
+		setTask(t, c, install.JobID, 0, catalog.TaskSucceeded, "two")
+		require.Len(t, tasks(t, c, install.JobID), 1)
+		addon := s.Deliver(t, install, "r1")
+		s.Deliver(t, s.NextDelivery(t, addon, catalog.AddonUninstall), "")
+		require.NoError(t, c.DeleteChart(ctx, s.User.ID, s.Project.ID, "redis", "1.0.0"))
+		require.NoError(t, c.DeleteEnvironment(ctx, s.User.ID, s.Project.ID, e.ID))
 	})
 }
 
@@ -145,6 +158,10 @@ func TestMigrateFromTheFirstSchema(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, entries, 1, "nothing is written down of what nobody saw")
 		require.Equal(t, "ada", entries[0].ActorName)
+
+		_, added, err := c.AddChart(ctx, "u", catalog.Chart{ProjectID: "p", Name: "redis", Version: "1.0.0", SHA256: digest, Size: 1})
+		require.NoError(t, err)
+		require.True(t, added)
 	})
 }
 

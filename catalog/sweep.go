@@ -30,8 +30,9 @@ import (
 //     over what was touched since the oldest running job began, an import touches after its job began, and a commit is
 //     refused unless its job is running. SweepBlobs looks at jobs and references in one statement that holds the row,
 //     and a commit ends the job and adds the references in one transaction, so it sees both or neither.
-//     Completing an uploaded file has no job: a sweep may condemn its blob before, and then requireBlobs refuses it. It
-//     holds the row until the reference is added, and a sweep that waits for the row looks at references after that.
+//     Completing an uploaded file has no job, nor has adding a chart to the library: a sweep may condemn the blob before,
+//     and then requireBlobs refuses it. It holds the row until the reference is added, and a sweep that waits for the row
+//     looks at references after that.
 //
 // Together: what an import found stored or has stored after its touch is there when its commit adds the reference. And
 // what is referred to is never condemned.
@@ -53,11 +54,15 @@ const (
 // counts as well.
 const condemned = "condemned_at IS NOT NULL AND condemned_at > touched_at"
 
-// SweepBlobs condemns blobs that no version uses and that nobody has touched since the given time, nor since shortly
+// unused is the condition on a blob's row that nothing refers to it: no file of a version, and no chart of a library. An
+// add-on refers to its charts, which stay as long as it does.
+const unused = "NOT EXISTS (SELECT 1 FROM version_files AS f WHERE f.sha256 = b.sha256) AND " +
+	"NOT EXISTS (SELECT 1 FROM charts AS ch WHERE ch.sha256 = b.sha256)"
+
+// SweepBlobs condemns blobs that nothing uses and that nobody has touched since the given time, nor since shortly
 // before the oldest running job began, and returns those that are condemned now, at most limit. Give each to RemoveBlob.
 // A touch spares a condemned blob.
 func (c *Catalog) SweepBlobs(ctx context.Context, touchedBefore time.Time, limit int) ([]Blob, error) {
-	const unused = "NOT EXISTS (SELECT 1 FROM version_files AS f WHERE f.sha256 = b.sha256)"
 	present := now()
 	// The long look through all blobs holds nothing up; what it finds is looked at again below.
 	var candidates []string
@@ -123,7 +128,7 @@ func (c *Catalog) RemoveBlob(ctx context.Context, sha256 string, remove func(ctx
 	until := stampOf(present.at.Add(removalLease))
 	n, err := changed(c.writer.NewUpdate().Model((*blobRow)(nil)).Set("removing_until = ?", until).
 		Where("b.sha256 = ?", sha256).Where(condemned).Where("b.removing_until IS NULL OR b.removing_until <= ?", present).
-		Where("NOT EXISTS (SELECT 1 FROM version_files AS f WHERE f.sha256 = b.sha256)").Exec(ctx))
+		Where(unused).Exec(ctx))
 	if err != nil || n == 0 {
 		return false, failed(ctx, "begin to remove the blob", err)
 	}

@@ -112,14 +112,10 @@ func selectTemplates(db bun.IDB, rows any, projectID string) *bun.SelectQuery {
 // templates of one project comes one after the other, so that one of each name is the latest.
 func (c *Catalog) lockTemplate(ctx context.Context, tx bun.Tx, projectID string, number int64) (templateRow, error) {
 	var row templateRow
-	err := c.lockProject(ctx, tx, projectID)
-	if fault.KindOf(err) == fault.NotFound {
-		err = noTemplate()
-	}
-	if err != nil {
+	if err := c.lockProjectOr(ctx, tx, projectID, noTemplate()); err != nil {
 		return row, err
 	}
-	err = selectTemplates(tx, &row, projectID).Where("t.number = ?", number).Scan(ctx)
+	err := selectTemplates(tx, &row, projectID).Where("t.number = ?", number).Scan(ctx)
 	return row, orAbsent(err, noTemplate())
 }
 

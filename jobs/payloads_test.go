@@ -233,3 +233,33 @@ func TestAWorkerWithoutTheKey(t *testing.T) {
 	require.Equal(t, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, history.Events[len(history.Events)-1].GetEventType())
 	requireHidden(t, history)
 }
+
+// Why a step of a delivery is tried again is shown, and is nothing for the server either.
+func TestEncryptedDelivery(t *testing.T) {
+	t.Parallel()
+	e, scene := newEncrypting(t), catalogtest.NewScene(t, catalogtest.New(t))
+	c, data := e.client(t, `{"primary": "2026-11", "keys": {`+novemberKey+`}}`)
+	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithDataConverter(data))
+	w := worker.New(c, workflows.AddonQueue, worker.Options{})
+	assetworker.RegisterWorkflows(w)
+	w.RegisterActivityWithOptions(func(context.Context, activities.DeliveryJob, activities.DeliveryStep) error {
+		return temporal.NewApplicationError(hidden, activities.TargetAway)
+	}, activity.RegisterOptions{Name: "LoadChart"})
+	require.NoError(t, w.Start())
+	t.Cleanup(w.Stop)
+	sub := jobs.DeliverySubmission{
+		JobID: jobs.NewID(), ProjectID: scene.Project.ID, UserID: scene.User.ID, UserName: hidden, Action: catalog.AddonInstall,
+		EnvironmentID: catalog.NewID(), EnvironmentName: hidden, AddonID: catalog.NewID(), Name: "hello", TargetID: "gitops",
+	}
+	job, err := service.StartDelivery(t.Context(), sub)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		got, err := service.Get(t.Context(), sub.ProjectID, sub.JobID)
+		require.NoError(t, err)
+		return got.LastFailure == hidden
+	}, 20*time.Second, 20*time.Millisecond)
+	desc, err := e.raw.DescribeWorkflowExecution(t.Context(), job.WorkflowID, "")
+	require.NoError(t, err)
+	require.Equal(t, "Encoded failure", desc.GetPendingActivities()[0].GetLastFailure().GetMessage())
+	requireHidden(t, desc)
+}

@@ -19,6 +19,7 @@ var steps = map[catalog.JobKind][]workflows.Step{
 	catalog.AssetExport:           workflows.ExportSteps,
 	catalog.AssetCopy:             workflows.CopySteps,
 	catalog.ServiceTemplateImport: workflows.TemplateSteps,
+	catalog.AddonDelivery:         workflows.DeliverySteps,
 }
 
 // historyTail is how many of a run's last events are read to find its last step: the clean-up's own events and a
@@ -37,6 +38,9 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 	for _, pending := range exec.desc.GetPendingActivities() {
 		if step, ok := stepOf(row.Kind, pending.GetActivityType().GetName()); ok {
 			job.Step = step.Title
+			if row.Kind == catalog.AddonDelivery {
+				s.lookAt(&job, pending)
+			}
 			job.Progress = step.From + (step.To-step.From)*s.fraction(pending.GetHeartbeatDetails())
 			s.lastSteps.put(exec.runID(), step)
 			return job, nil

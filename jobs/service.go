@@ -18,10 +18,11 @@ import (
 
 // Codes of this package's faults.
 const (
-	CodeRunning  = "job.running"   // Conflict: a job of the same kind runs; Details is its id
+	CodeRunning  = "job.running"   // Conflict: a job of the same kind, or on the same add-on, runs; Details is its id
 	CodeNotFound = "job.not_found" // NotFound: no such job in the project
 	CodeEnded    = "job.ended"     // Conflict: the job has ended, there is nothing to cancel
 	CodeNotReady = "job.unavailable"
+	CodeNoLeave  = "job.no_leave" // Invalid: a job of this kind cannot be cancelled so that its changes stay
 )
 
 // startGrace is how long a job's row may stand without its workflow before the start counts as lost: longer than
@@ -44,6 +45,8 @@ type Service struct {
 	runs memory[string, string]
 	// lastSteps remembers the step of each run that was seen last.
 	lastSteps memory[string, workflows.Step]
+	// deadline and healthTimeout are those of deliveries.
+	deadline, healthTimeout time.Duration
 }
 
 // Option changes a Service's settings.
@@ -60,8 +63,9 @@ func WithDataConverter(data converter.DataConverter) Option {
 // NewService makes a service over a Temporal client, the catalog, and the store that holds staged packages.
 func NewService(c client.Client, cat *catalog.Catalog, store *storage.Store, logger *slog.Logger, opts ...Option) *Service {
 	s := &Service{
-		temporal: c, namespace: client.DefaultNamespace, data: converter.GetDefaultDataConverter(),
-		catalog: cat, storage: store, logger: logger, now: time.Now, queueLength: DefaultQueueLength,
+		temporal: c, namespace: client.DefaultNamespace, data: converter.GetDefaultDataConverter(), catalog: cat, storage: store,
+		logger: logger, now: time.Now,
+		queueLength: DefaultQueueLength, deadline: DefaultDeliveryDeadline, healthTimeout: DefaultHealthTimeout,
 	}
 	for _, opt := range opts {
 		opt(s)
@@ -77,9 +81,13 @@ func WorkflowID(kind catalog.JobKind, projectID, userID string) string {
 	return fmt.Sprintf("%s:%s:%s", kind, projectID, userID)
 }
 
-func running(jobID string) *fault.Error {
-	return fault.New(fault.Conflict, CodeRunning,
-		"A job of this kind is running for this user; wait until it has ended, or cancel it.").WithDetails(jobID)
+// running says which job is in the way of one of the kind.
+func running(kind catalog.JobKind, jobID string) *fault.Error {
+	message := "A job of this kind is running for this user; wait until it has ended, or cancel it."
+	if kind == catalog.AddonDelivery {
+		message = "A job is running on this add-on; wait until it has ended, or cancel it."
+	}
+	return fault.New(fault.Conflict, CodeRunning, "%s", message).WithDetails(jobID)
 }
 
 func notFound() *fault.Error {
@@ -94,12 +102,16 @@ func unavailable(err error) *fault.Error {
 // CheckFree reports whether a job of the kind could start now: nil, or a Conflict with the running job's id. It
 // saves a caller a useless transfer; the start itself is what decides.
 func (s *Service) CheckFree(ctx context.Context, kind catalog.JobKind, projectID, userID string) error {
-	exec, err := s.describe(ctx, WorkflowID(kind, projectID, userID))
+	return s.checkFree(ctx, kind, WorkflowID(kind, projectID, userID))
+}
+
+func (s *Service) checkFree(ctx context.Context, kind catalog.JobKind, workflowID string) error {
+	exec, err := s.describe(ctx, workflowID)
 	if err != nil {
 		return err
 	}
 	if exec.open() {
-		return running(exec.jobID())
+		return running(kind, exec.jobID())
 	}
 	return nil
 }

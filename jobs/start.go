@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,9 +84,10 @@ func (sub ImportSubmission) job() activities.ImportJob {
 
 // submission is a job that is about to be started.
 type submission struct {
-	row             catalog.Job
-	parameters      any    // what the catalog keeps of the request
-	summary         string // what the Temporal UI calls it
+	row             catalog.Job // without a WorkflowID, that of its kind for the user
+	taskQueue       string      // empty: the data queue
+	parameters      any         // what the catalog keeps of the request
+	summary         string      // what the Temporal UI calls it
 	workflow, input any
 	onConflict      OnConflict
 }
@@ -98,9 +100,13 @@ func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
 		return Job{}, fmt.Errorf("encode the job's parameters: %w", err)
 	}
 	row.Request = parameters
-	row.WorkflowID = WorkflowID(row.Kind, row.ProjectID, row.UserID)
+	if row.WorkflowID == "" {
+		row.WorkflowID = WorkflowID(row.Kind, row.ProjectID, row.UserID)
+	}
 	row.State = catalog.JobRunning
-	row.CreatedAt = s.now().UTC()
+	if row.CreatedAt.IsZero() {
+		row.CreatedAt = s.now().UTC()
+	}
 	if sub.onConflict != OnConflictRefuse {
 		return s.enqueue(ctx, row, sub)
 	}
@@ -111,7 +117,7 @@ func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
 	case codeJobsQueued:
 		s.discardStaged(ctx, row)
 		first, _ := fault.As(err)
-		return Job{}, running(first.Details)
+		return Job{}, running(row.Kind, first.Details)
 	}
 	if err != nil {
 		// The package stays: a job of this id may run and read it, which could not be asked. The sweep takes it if not.
@@ -167,7 +173,7 @@ func (s *Service) carryThrough(ctx context.Context, row catalog.Job, sub submiss
 			if err := s.discard(ctx, row); err != nil {
 				return Job{}, err
 			}
-			return Job{}, running(exec.jobID())
+			return Job{}, running(row.Kind, exec.jobID())
 		}
 	}
 }
@@ -177,7 +183,7 @@ func (s *Service) startWorkflow(ctx context.Context, row catalog.Job, sub submis
 	defer cancel()
 	run, err := s.temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       row.WorkflowID,
-		TaskQueue:                workflows.DataQueue,
+		TaskQueue:                cmp.Or(sub.taskQueue, workflows.DataQueue),
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		// Without this the SDK hands back the running run and no error.

@@ -8,6 +8,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"golang.org/x/sync/errgroup"
 
+	"assetflow/addons"
 	"assetflow/catalog"
 	"assetflow/fault"
 )
@@ -19,6 +20,12 @@ type Job struct {
 	Progress float64
 	// Step is the title of the step that runs; empty when the job has ended.
 	Step string
+	// Workloads tells how far the workloads of a delivery are that waits for them.
+	Workloads []addons.Workload
+	// Attempt is which try of its step a running delivery is at, from 1; 0 between two steps.
+	Attempt int
+	// LastFailure says to a person why the try before failed, until the step gets on; empty otherwise.
+	LastFailure string
 }
 
 // listParallel bounds how many open jobs of a page are looked up at the same time.
@@ -85,6 +92,11 @@ func (s *Service) Cancel(ctx context.Context, projectID, jobID string) error {
 	if err != nil {
 		return err
 	}
+	return s.cancel(ctx, row, nil)
+}
+
+// cancel cancels the job, and signals its workflow before if it is told how.
+func (s *Service) cancel(ctx context.Context, row catalog.Job, signal func(runID string) error) error {
 	if row.State == catalog.JobQueued {
 		// One that does not wait any more has been started meanwhile, as follows.
 		if waited, err := s.cancelQueued(ctx, row); err != nil || waited {
@@ -95,10 +107,15 @@ func (s *Service) Cancel(ctx context.Context, projectID, jobID string) error {
 	if err != nil {
 		return err
 	}
-	if !exec.isOf(jobID) || !exec.open() {
+	if !exec.isOf(row.ID) || !exec.open() {
 		return ended()
 	}
-	err = s.temporal.CancelWorkflow(ctx, row.WorkflowID, exec.runID())
+	if signal != nil {
+		err = signal(exec.runID())
+	}
+	if err == nil {
+		err = s.temporal.CancelWorkflow(ctx, row.WorkflowID, exec.runID())
+	}
 	if isGone(err) {
 		return ended()
 	}
@@ -165,9 +182,13 @@ func (s *Service) state(ctx context.Context, row catalog.Job) (Job, error) {
 func (s *Service) abandon(ctx context.Context, row catalog.Job, exec execution, mine bool) (catalog.Job, error) {
 	message := "The job never started; nothing was changed. Submit it again."
 	if mine {
-		message = "The job was ended from outside before it could finish; nothing was changed. Ask the operator why, and submit it again."
+		changed := "nothing was changed"
+		if row.Kind == catalog.AddonDelivery {
+			changed = "what it had done to its target stays as it is"
+		}
+		message = "The job was ended from outside before it could finish; " + changed + ". Ask the operator why, and submit it again."
 		if exec.status() == enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED {
-			message = "The job was terminated by an operator; nothing was changed. Ask the operator why, and submit it again."
+			message = "The job was terminated by an operator; " + changed + ". Ask the operator why, and submit it again."
 		}
 	}
 	s.discardStaged(ctx, row)
@@ -187,6 +208,8 @@ func subjectKind(kind catalog.JobKind) catalog.AssetKind {
 		return catalog.KindDigital
 	case catalog.ServiceTemplateImport:
 		return catalog.KindServiceTemplate
+	case catalog.AddonDelivery:
+		return catalog.KindAddon
 	default:
 		return catalog.KindApplication
 	}

@@ -4,6 +4,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -38,6 +39,8 @@ type Options struct {
 	SweepGrace time.Duration
 	// Copies is how copies from other regions are made; the zero value lets none succeed.
 	Copies Copies
+	// Targets are those that add-ons are delivered to; nil: deliveries are left to another worker.
+	Targets activities.Targets
 	// Jobs looks after jobs beyond their own steps; nil: the sweep settles none, and those that wait are left to another
 	// worker.
 	Jobs Jobs
@@ -66,7 +69,8 @@ type Jobs interface {
 
 // Worker polls the task queues of this service.
 type Worker struct {
-	data worker.Worker
+	data   worker.Worker
+	addons worker.Worker // nil without targets
 }
 
 const (
@@ -83,7 +87,7 @@ const (
 	heartbeatThrottle = time.Second
 )
 
-// New makes a worker for the data queue. Nothing runs until Start.
+// New makes a worker for the data queue and, where there are targets, the add-on queue. Nothing runs until Start.
 func New(c client.Client, opts Options) *Worker {
 	if opts.Limits == (assetpackage.Limits{}) {
 		opts.Limits = assetpackage.DefaultLimits()
@@ -109,7 +113,7 @@ func New(c client.Client, opts Options) *Worker {
 	if opts.Copies.ParallelFiles == 0 {
 		opts.Copies.ParallelFiles = defaultFiles
 	}
-	w := worker.New(c, workflows.DataQueue, worker.Options{
+	settings := worker.Options{
 		WorkerStopTimeout:                  opts.StopTimeout,
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
 		MaxConcurrentWorkflowTaskPollers:   pollers,
@@ -117,7 +121,8 @@ func New(c client.Client, opts Options) *Worker {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		Interceptors:                       opts.Interceptors,
-	})
+	}
+	w := worker.New(c, workflows.DataQueue, settings)
 	RegisterWorkflows(w)
 	w.RegisterActivity(&activities.Import{
 		Catalog: opts.Catalog, Storage: opts.Storage, Limits: opts.Limits, Logger: opts.Logger,
@@ -143,7 +148,17 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(end)
 	w.RegisterActivity(queue)
 	w.RegisterActivity(sweep)
-	return &Worker{data: w}
+	if opts.Targets == nil {
+		opts.Logger.Info("no targets are known to this worker: it delivers no add-ons")
+		return &Worker{data: w}
+	}
+	d := worker.New(c, workflows.AddonQueue, settings)
+	d.RegisterWorkflow(workflows.DeliverAddon)
+	d.RegisterActivity(&activities.Delivery{
+		Catalog: opts.Catalog, Storage: opts.Storage, Targets: opts.Targets, Logger: opts.Logger,
+	})
+	d.RegisterActivity(end)
+	return &Worker{data: w, addons: d}
 }
 
 // RegisterWorkflows registers every workflow: with a worker, a replayer or a test environment.
@@ -153,12 +168,29 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.ExportAssets)
 	r.RegisterWorkflow(workflows.CopyAsset)
 	r.RegisterWorkflow(workflows.ImportServiceTemplates)
+	r.RegisterWorkflow(workflows.DeliverAddon)
 	r.RegisterWorkflow(workflows.ServeQueue)
 	r.RegisterWorkflow(workflows.SweepAll)
 }
 
-// Start begins to poll. It returns an error where the Temporal server cannot be reached.
-func (w *Worker) Start() error { return w.data.Start() }
+// Start begins to poll. It returns an error where the Temporal server cannot be reached; nothing is polled then.
+func (w *Worker) Start() error {
+	if err := w.data.Start(); err != nil || w.addons == nil {
+		return err
+	}
+	if err := w.addons.Start(); err != nil {
+		w.data.Stop()
+		return err
+	}
+	return nil
+}
 
 // Stop stops polling and waits until the running steps have ended or the stop timeout has passed.
-func (w *Worker) Stop() { w.data.Stop() }
+func (w *Worker) Stop() {
+	var stopping sync.WaitGroup
+	stopping.Go(w.data.Stop)
+	if w.addons != nil {
+		stopping.Go(w.addons.Stop)
+	}
+	stopping.Wait()
+}

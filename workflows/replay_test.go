@@ -18,7 +18,7 @@ import (
 
 // How many histories stand in testdata, and of those with encrypted payloads. One that goes missing must not go unnoticed.
 const (
-	recorded          = 36
+	recorded          = 62
 	recordedEncrypted = 3
 )
 

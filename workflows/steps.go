@@ -61,6 +61,11 @@ func endJob(ctx workflow.Context, ending activities.Ending, cause error, about s
 		cause = ctx.Err() // the step's worker died before it heard of the cancellation
 	}
 	ending.State, ending.Reasons = outcomeOf(cause, about)
+	return endJobAs(ctx, ending, cause)
+}
+
+// endJobAs is endJob for a job that has its outcome already.
+func endJobAs(ctx workflow.Context, ending activities.Ending, cause error) error {
 	dctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	dctx = workflow.WithActivityOptions(dctx, endOptions("Clean up and end the job"))

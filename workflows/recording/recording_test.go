@@ -3,7 +3,7 @@
 //	go test ./workflows/recording -record
 //
 // It runs every workflow on a real Temporal server, with steps that answer, refuse, fail once or wait for a
-// cancellation as each scene says. Without -record it only proves that what would be recorded replays.
+// cancellation, or fall silent as a dead worker does, as each scene says. Without -record it only proves that what would be recorded replays.
 package recording
 
 import (
@@ -42,7 +42,8 @@ import (
 
 var record = flag.Bool("record", false, "write the histories to workflows/testdata")
 
-// scene says how the steps of one run behave: which one waits for a cancellation, is refused, or fails once.
+// scene says how the steps of one run behave: which one waits for a cancellation, is refused, or fails once. Of a delivery
+// also which one has not heard of a cancellation when it ends, or never does, and which one finds the target away.
 type scene struct {
 	name      string
 	folder    string // of the histories of its workflow
@@ -51,6 +52,11 @@ type scene struct {
 	waitIn    string
 	refusedIn string
 	retriedIn string
+	lateIn    string
+	deadIn    string
+	awayIn    string
+	leaves    bool                     // the cancellation leaves things as they are
+	stuck     bool                     // the roll-back is refused, or waits for a second cancellation where that leaves things as they are
 	queued    []activities.QueuedStart // what waits, for the queue
 	encrypted bool                     // with the keys in testdata/encrypted
 	taken     bool                     // a run that ends when it is cancelled holds the jobs' workflow id at first
@@ -119,6 +125,7 @@ func scenes() []scene {
 		scene{name: "cancel-in-store", waitIn: "StoreTemplates", want: cancelled},
 		scene{name: "cancel-in-commit", waitIn: "CommitTemplates", want: cancelled},
 	)...)
+	all = append(all, deliveries()...)
 	jobs := func(replaces ...bool) (queued []activities.QueuedStart) {
 		for i, r := range replaces {
 			input := selection
@@ -156,6 +163,55 @@ func encrypted() []scene {
 		all[i].folder, all[i].encrypted = "encrypted/"+all[i].folder, true
 	}
 	return all
+}
+
+// deliveries gives the runs of DeliverAddon.
+func deliveries() []scene {
+	job := activities.DeliveryJob{
+		JobID: "0192f000-0000-7000-8000-000000000005", ProjectID: "7e1a", UserID: "9d3f",
+		EnvironmentID: "0192f000-0000-7000-8000-00000000000c", EnvironmentName: "development",
+		AddonID: "0192f000-0000-7000-8000-00000000000d", Name: "hello", TargetID: "gitops",
+		CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Deadline: time.Hour, HealthTimeout: 10 * time.Minute,
+	}
+	by := func(action catalog.AddonAction, scenes ...scene) []scene {
+		job.Action = action
+		return of("deliver-addon", workflows.DeliverAddon, job, scenes...)
+	}
+	all := by(catalog.AddonInstall,
+		scene{name: "success-install", want: completed},
+		scene{name: "success-after-retry", retriedIn: "ApplyChart", want: completed},
+		scene{name: "failure-refused-plan", refusedIn: "PlanChart", want: failed},
+		scene{name: "failure-in-apply-removed", refusedIn: "ApplyChart", want: failed},
+		scene{name: "failure-at-commit", refusedIn: "CommitDelivery", want: failed},
+		scene{name: "cancel-in-load", waitIn: "LoadChart", want: cancelled},
+		scene{name: "cancel-in-plan", waitIn: "PlanChart", want: cancelled},
+		scene{name: "cancel-in-apply", waitIn: "ApplyChart", want: cancelled},
+		scene{name: "cancel-too-late", lateIn: "CommitDelivery", want: completed},
+	)
+	all = append(all, by(catalog.AddonRedeploy,
+		scene{name: "success-redeploy", want: completed},
+		scene{name: "failure-unhealthy-rolled-back", refusedIn: "AwaitHealthy", want: failed},
+		scene{name: "failure-in-roll-back", refusedIn: "AwaitHealthy", stuck: true, want: failed},
+		scene{name: "cancel-in-health", waitIn: "AwaitHealthy", want: cancelled},
+		scene{name: "cancel-in-health-leaving", waitIn: "AwaitHealthy", leaves: true, want: cancelled},
+		scene{name: "cancel-in-apply-leaving", waitIn: "ApplyChart", leaves: true, want: cancelled},
+		scene{name: "cancel-in-roll-back-leaving", waitIn: "AwaitHealthy", stuck: true, want: cancelled},
+		scene{name: "cancel-while-its-worker-is-dead", deadIn: "ApplyChart", want: cancelled},
+	)...)
+	all = append(all, by(catalog.AddonRestart,
+		scene{name: "success-restart", want: completed},
+		scene{name: "failure-in-restart", refusedIn: "AwaitHealthy", want: failed},
+		scene{name: "cancel-in-restart", waitIn: "RestartWorkloads", want: cancelled},
+		scene{name: "cancel-in-health-of-restart", waitIn: "AwaitHealthy", want: cancelled},
+	)...)
+	all = append(all, by(catalog.AddonUninstall,
+		scene{name: "success-uninstall", want: completed},
+		scene{name: "failure-in-removal", refusedIn: "AwaitRemoved", want: failed},
+		scene{name: "cancel-in-removal", waitIn: "RemoveRelease", want: cancelled},
+		scene{name: "cancel-after-removal", waitIn: "AwaitRemoved", want: cancelled},
+	)...)
+	job.Deadline = time.Second
+	return append(all, by(catalog.AddonRedeploy, scene{name: "failure-target-away", awayIn: "ApplyChart", want: failed})...)
 }
 
 func of(folder string, workflow, input any, scenes ...scene) []scene {
@@ -210,13 +266,17 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	queue := s.folder + "/" + s.name
 	w := worker.New(c, queue, worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
 	assetworker.RegisterWorkflows(w)
-	steps := &steps{scene: s, waiting: make(chan struct{})}
+	steps := &steps{scene: s, waiting: make(chan struct{}), rolling: make(chan struct{}), cancelled: make(chan struct{}), over: make(chan struct{})}
 	w.RegisterWorkflowWithOptions(holdPlace, workflow.RegisterOptions{Name: "HoldPlace"})
 	for name, step := range map[string]any{
 		"InspectPackage": steps.inspect, "StoreFiles": steps.store, "CommitImport": steps.commit, "EndJob": steps.end,
 		"CommitDeletion": steps.delete, "WriteArchive": steps.writeArchive, "CommitExport": steps.commitExport,
 		"ReadManifest": steps.readManifest, "CopyFiles": steps.copyFiles, "CommitCopy": steps.commitCopy, "FailCopy": steps.failCopy,
 		"InspectTemplates": steps.inspectTemplates, "StoreTemplates": steps.storeTemplates, "CommitTemplates": steps.commitTemplates,
+		"LoadChart": steps.loadChart, "PlanChart": steps.planChart, "ApplyChart": steps.change("ApplyChart", "2"),
+		"RestartWorkloads": steps.change("RestartWorkloads", "2"), "RemoveRelease": steps.change("RemoveRelease", ""),
+		"AwaitHealthy": steps.await("AwaitHealthy"), "AwaitRemoved": steps.await("AwaitRemoved"),
+		"CommitDelivery": steps.commitDelivery, "RollBack": steps.rollBack, "RecordRevision": steps.await("RecordRevision"),
 		"FirstQueued": steps.firstQueued, "DequeueJob": steps.dequeue, "RunningJob": steps.runningJob,
 	} {
 		w.RegisterActivityWithOptions(step, activity.RegisterOptions{Name: name})
@@ -226,6 +286,7 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	}
 	require.NoError(t, w.Start())
 	defer w.Stop()
+	defer close(steps.over)
 
 	var input []any
 	if s.input != nil {
@@ -243,14 +304,18 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 		ID: queue, TaskQueue: queue, StaticSummary: "A recorded job",
 	}, s.workflow, input...)
 	require.NoError(t, err)
-	if s.waitIn != "" || s.want == cancelled {
-		select {
-		case <-steps.waiting:
-		case <-ctx.Done():
-			t.Fatalf("%s never began", s.waitIn)
-		}
-		if s.want == cancelled {
+	if s.waitIn != "" || s.lateIn != "" || s.want == cancelled {
+		await(ctx, t, steps.waiting, s.waitIn)
+		if s.want == cancelled || s.lateIn != "" {
+			if s.leaves {
+				require.NoError(t, c.SignalWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.LeaveSignal, nil))
+			}
 			require.NoError(t, c.CancelWorkflow(ctx, run.GetID(), run.GetRunID()))
+			close(steps.cancelled)
+			if s.stuck {
+				await(ctx, t, steps.rolling, "RollBack")
+				require.NoError(t, c.SignalWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.LeaveSignal, nil))
+			}
 		} else {
 			require.NoError(t, c.SignalWorkflow(ctx, run.GetID(), run.GetRunID(), workflows.WakeSignal, nil))
 		}
@@ -269,6 +334,16 @@ func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	return history
 }
 
+// await waits until a step has begun.
+func await(ctx context.Context, t *testing.T, begun <-chan struct{}, step string) {
+	t.Helper()
+	select {
+	case <-begun:
+	case <-ctx.Done():
+		t.Fatalf("%s never began", step)
+	}
+}
+
 func write(t *testing.T, path string, history *historypb.History) {
 	t.Helper()
 	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(history)
@@ -280,9 +355,12 @@ func write(t *testing.T, path string, history *historypb.History) {
 // steps stand for the real activities: a history depends on what they answer, not on what they do.
 type steps struct {
 	scene
-	waiting chan struct{}
-	reached sync.Once // the end of waiting is told
-	mu      sync.Mutex
+	waiting   chan struct{}
+	reached   sync.Once     // the end of waiting is told
+	rolling   chan struct{} // closed when a roll-back waits
+	cancelled chan struct{} // closed when a cancellation is on its way
+	over      chan struct{} // closed when the scene is
+	mu        sync.Mutex
 }
 
 // holdPlace holds a workflow id until it is cancelled.
@@ -363,6 +441,50 @@ func (s *steps) commitTemplates(ctx context.Context, _ activities.TemplateJob) (
 	return catalog.TemplateImportResult{Created: 1, Replaced: 1}, s.behave(ctx, "CommitTemplates")
 }
 
+func (s *steps) loadChart(ctx context.Context, job activities.DeliveryJob, _ activities.DeliveryStep) (activities.LoadedChart, error) {
+	var chart activities.LoadedChart
+	if job.Action != catalog.AddonUninstall {
+		chart.Version, chart.SHA256, chart.Size = "1.1.0", "5f70bf18", 2048
+	}
+	if job.Action != catalog.AddonInstall {
+		chart.GoodVersion, chart.GoodRevision = "1.0.0", "1"
+	}
+	return chart, s.behave(ctx, "LoadChart")
+}
+
+func (s *steps) planChart(ctx context.Context, _ activities.DeliveryJob, _ activities.DeliveryStep) error {
+	return s.behave(ctx, "PlanChart")
+}
+
+func (s *steps) change(step, revision string) func(context.Context, activities.DeliveryJob, activities.DeliveryStep) (activities.Changed, error) {
+	return func(ctx context.Context, _ activities.DeliveryJob, _ activities.DeliveryStep) (activities.Changed, error) {
+		return activities.Changed{Revision: revision}, s.behave(ctx, step)
+	}
+}
+
+func (s *steps) await(step string) func(context.Context, activities.DeliveryJob, activities.DeliveryStep) error {
+	return func(ctx context.Context, _ activities.DeliveryJob, _ activities.DeliveryStep) error {
+		return s.behave(ctx, step)
+	}
+}
+
+func (s *steps) commitDelivery(ctx context.Context, job activities.DeliveryJob, step activities.DeliveryStep) (catalog.DeliveryResult, error) {
+	return catalog.DeliveryResult{
+		Action: job.Action, AddonID: job.AddonID, Name: job.Name, TargetID: job.TargetID, Version: step.Chart.Version, Revision: step.Revision,
+	}, s.behave(ctx, "CommitDelivery")
+}
+
+func (s *steps) rollBack(ctx context.Context, _ activities.DeliveryJob, _ activities.DeliveryStep) (activities.Changed, error) {
+	switch {
+	case s.stuck && s.refusedIn != "":
+		return activities.Changed{}, s.refused()
+	case s.stuck:
+		close(s.rolling)
+		return activities.Changed{}, untilCancelled(ctx)
+	}
+	return activities.Changed{Revision: "3"}, nil
+}
+
 func (s *steps) end(_ context.Context, e activities.Ending) (activities.Ended, error) {
 	return activities.Ended{State: e.State}, nil
 }
@@ -390,23 +512,43 @@ func (s *steps) behave(ctx context.Context, step string) error {
 		if !first { // the job that replaces this one
 			return nil
 		}
-		for beat := time.NewTicker(50 * time.Millisecond); ; {
-			select {
-			case <-ctx.Done():
-				beat.Stop()
-				return ctx.Err()
-			case <-beat.C:
-				activity.RecordHeartbeat(ctx, activities.Progress{Done: 1, Total: 2})
-			}
-		}
+		return untilCancelled(ctx)
+	case s.lateIn:
+		s.reached.Do(func() { close(s.waiting) })
+		<-s.cancelled
+	case s.deadIn: // no heartbeat either
+		s.reached.Do(func() { close(s.waiting) })
+		<-s.over
+	case s.awayIn:
+		return temporal.NewApplicationError("The target cannot be reached.", activities.TargetAway)
 	case s.refusedIn:
-		return temporal.NewNonRetryableApplicationError("The name is taken.", activities.PackageRejected, nil, []catalog.Reason{{
-			ResourceType: "application", ResourceName: "orders", Code: "name_taken", Message: "The name is taken.",
-		}})
+		return s.refused()
 	case s.retriedIn:
 		if activity.GetInfo(ctx).Attempt == 1 {
 			return errors.New("the store is away")
 		}
 	}
 	return nil
+}
+
+// untilCancelled waits for a cancellation.
+func untilCancelled(ctx context.Context) error {
+	for beat := time.NewTicker(50 * time.Millisecond); ; {
+		select {
+		case <-ctx.Done():
+			beat.Stop()
+			return ctx.Err()
+		case <-beat.C:
+			activity.RecordHeartbeat(ctx, activities.Progress{Done: 1, Total: 2})
+		}
+	}
+}
+
+func (s *steps) refused() error {
+	if s.folder == "deliver-addon" {
+		return temporal.NewNonRetryableApplicationError("The chart cannot be rendered.", activities.Refused, nil)
+	}
+	return temporal.NewNonRetryableApplicationError("The name is taken.", activities.PackageRejected, nil, []catalog.Reason{{
+		ResourceType: "application", ResourceName: "orders", Code: "name_taken", Message: "The name is taken.",
+	}})
 }
