@@ -48,8 +48,11 @@ type BucketTarget struct {
 var _ Target = (*BucketTarget)(nil)
 
 // NewBucket makes a target of the keys under prefix, which is empty or ends with a slash. They belong to the target alone.
-// It makes no request.
+// It makes no request. Without a logger nothing is logged.
 func NewBucket(store *storage.Store, prefix string, logger *slog.Logger) *BucketTarget {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	return &BucketTarget{store: store, prefix: prefix, logger: logger}
 }
 

@@ -203,13 +203,12 @@ func folderOf(revision string) string { return "revisions/" + revision + "/" }
 // is the same whoever writes it.
 func newRevision(serial int, d Delivery, chart, version, digest string, files map[string][]byte) revision {
 	r := revision{Chart: chart, Version: version, SHA256: digest, Delivery: d.ID, Files: make(map[string]string, len(files))}
-	whole := sha256.New()
-	fmt.Fprintf(whole, "%s\n%s\n%s\n%s\n", d.ID, chart, version, digest)
+	whole := fmt.Appendf(nil, "%s\n%s\n%s\n%s\n", d.ID, chart, version, digest)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		r.Files[name] = digestOf(files[name])
-		fmt.Fprintf(whole, "%s %s\n", r.Files[name], name)
+		whole = fmt.Appendf(whole, "%s %s\n", r.Files[name], name)
 	}
-	r.Name = fmt.Sprintf("%d-%s", serial, hex.EncodeToString(whole.Sum(nil)[:6]))
+	r.Name = fmt.Sprintf("%d-%.12s", serial, digestOf(whole))
 	return r
 }
 

@@ -19,7 +19,7 @@ import (
 
 // Options are what targets use of the service.
 type Options struct {
-	Client *s3.Client // for targets of kind bucket
+	Client *s3.Client // for targets of kind bucket: needed where there is one
 	Bucket string     // the service's own, for targets of kind bucket that name none
 	Logger *slog.Logger
 }

@@ -15,6 +15,7 @@ import (
 	"assetflow/api/native"
 	"assetflow/api/openapi"
 	"assetflow/api/roma"
+	"assetflow/api/servicestage"
 )
 
 // The paths that need no authentication and are asked for all the time.
@@ -28,7 +29,7 @@ const (
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
 	forms := middleware.NewForms(native.WriteError).Add("/v1/", metastudio.WriteError).Add("/v2/", roma.WriteError).
-		Add("/v3/", iam.WriteError).Add("/Automation/", automation.WriteError)
+		Add(servicestage.Prefix, servicestage.WriteError).Add("/v3/", iam.WriteError).Add("/Automation/", automation.WriteError)
 	r := middleware.NewEngine(opts.Logger, forms, pathAlive, pathReady)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
@@ -42,6 +43,7 @@ func New(opts Options) http.Handler {
 		openapi.Document{Name: "metastudio", Title: "MetaStudio digital assets", YAML: metastudio.Document()},
 		openapi.Document{Name: "native", Title: "Assetflow", YAML: native.Document()},
 		openapi.Document{Name: "roma", Title: "ROMA Connect asset management", YAML: roma.Document()},
+		openapi.Document{Name: "servicestage", Title: "ServiceStage environment add-ons", YAML: servicestage.Document()},
 	)
 	iam.Register(r, opts.Auth)
 	roma.Register(r, roma.Options{
@@ -56,8 +58,11 @@ func New(opts Options) http.Handler {
 		Auth: opts.Auth, Jobs: opts.Jobs, Templates: opts.Catalog, Submissions: opts.Catalog, Staging: opts.Storage, Blobs: opts.Storage,
 		Logger: opts.Logger, MaxUploadBytes: opts.MaxUploadBytes, Wait: opts.TemplateImportWait, Version: opts.Version,
 	})
+	servicestage.Register(r, servicestage.Options{
+		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Targets: opts.Targets, Submissions: opts.Catalog, Logger: opts.Logger,
+	})
 	native.Register(r, native.Options{
-		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Logger: opts.Logger,
+		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Blobs: opts.Storage, Targets: opts.Targets, Logger: opts.Logger,
 		MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.TrashLifetime,
 	})
 	if opts.Payloads.Codec != nil {

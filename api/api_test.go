@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 	}})
 	require.Equal(t, "1.2.3", index.Version)
 	require.Equal(t, "north", index.Region)
-	require.Len(t, index.Documents, 6)
+	require.Len(t, index.Documents, 7)
 	for _, d := range index.Documents {
 		apitest.Run(t, h, nil, []apitest.Scenario{{
 			Name: d.Name, URL: d.URL, WantStatus: 200,
@@ -121,6 +121,7 @@ func TestForms(t *testing.T) {
 	roma := []string{`"error_code":"ROMA.1007"`, `"request_id":"mine"`}
 	metastudio := []string{`{"error_code":"MSS.00000003","error_msg":`}
 	iam := []string{`{"error":{"code":404`}
+	servicestage := []string{`{"error_code":"SVCSTG.00100404","error_msg":`}
 	automation := []string{`"messageID":"KNAE02102-E"`, `"application":"Automation"`}
 	problem := []string{`"code":"api.no_route"`, `"request_id":"mine"`}
 	scenario := func(method, url string, status int, want []string) apitest.Scenario {
@@ -137,6 +138,13 @@ func TestForms(t *testing.T) {
 		scenario("GET", "/v1/p/digital-assets", 401, []string{`{"error_code":"MSS.00000001","error_msg":"Incorrect IAM`}),
 		scenario("GET", "/v3/nothing", 404, iam),
 		scenario("GET", "/v3/auth/tokens", 405, []string{`{"error":{"code":405`}),
+		scenario("GET", "/v3/p/cas/nothing", 404, servicestage),
+		scenario("GET", "/v3/a%2Fb/cas/nothing", 404, servicestage),
+		scenario("PATCH", "/v3/p/cas/environments", 405, []string{`{"error_code":"SVCSTG.00100400","error_msg":`}),
+		scenario("GET", "/v3/p/cas/jobs/JOBj", 401, []string{`{"error_code":"SVCSTG.00100401","error_msg":"Incorrect IAM`}),
+		scenario("GET", "/v3/p/cas", 404, iam),
+		scenario("GET", "/v3//cas/nothing", 404, servicestage),
+		scenario("GET", "/v3/a/b/cas/environments", 404, iam),
 		scenario("GET", "/Automation/v1/nothing", 404, automation),
 		scenario("PUT", "/Automation/v1/objects/ServiceTemplates", 405, []string{`"messageID":"KNAE90026-E"`}),
 		scenario("GET", "/Automation/v1/objects/ServiceTemplates", 401, []string{`"messageID":"KNAE90020-E"`}),

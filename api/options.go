@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"assetflow/addons"
 	"assetflow/api/codec"
 	"assetflow/api/metastudio"
 	"assetflow/auth"
@@ -25,7 +26,8 @@ type Options struct {
 	Jobs    *jobs.Service
 	Catalog *catalog.Catalog
 	Storage *storage.Store
-	Logger  *slog.Logger // slog.Default where nil
+	Targets *addons.Targets // where add-ons can be delivered to; nowhere where nil
+	Logger  *slog.Logger    // slog.Default where nil
 
 	MaxUploadBytes int64 // of one package, in bytes; DefaultMaxUploadBytes where 0
 	// StallTimeout is how long a client may send next to nothing of a body before its request is ended, and a quarter of
@@ -52,6 +54,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.Targets == nil {
+		o.Targets = &addons.Targets{}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

@@ -38,6 +38,17 @@ const (
 	TemplatesDelete  Permission = "templates:delete"  // delete a service template
 	TemplatesRestore Permission = "templates:restore" // bring back a deleted service template
 	TemplatesPurge   Permission = "templates:purge"   // remove a deleted service template for good
+
+	// Of ServiceStage's servicestage:environment, the first four are createAddon, listAddon and getAddon, modifyAddon, deleteAddon.
+	AddonsCreate     Permission = "addons:create"     // make an add-on, which installs it
+	AddonsRead       Permission = "addons:read"       // list and show add-ons, what can be installed, and the targets
+	AddonsModify     Permission = "addons:modify"     // redeploy or restart an add-on
+	AddonsDelete     Permission = "addons:delete"     // take an add-on away
+	EnvironmentsRead Permission = "environments:read" // list and show environments
+	EnvironmentsEdit Permission = "environments:edit" // make, change and remove environments
+	ChartsPush       Permission = "charts:push"       // put a chart into the add-on library
+	ChartsRead       Permission = "charts:read"       // list and show charts, and take them out
+	ChartsDelete     Permission = "charts:delete"     // remove a chart from the add-on library
 )
 
 // permissionRoles is the one place that says which roles carry a permission. A permission without a row is nobody's.
@@ -60,6 +71,16 @@ var permissionRoles = map[Permission][]Role{
 	TemplatesDelete:  {RoleAdmin, RoleDevelop},
 	TemplatesRestore: {RoleAdmin, RoleDevelop},
 	TemplatesPurge:   {RoleAdmin},
+
+	AddonsCreate:     {RoleAdmin, RoleDevelop},
+	AddonsRead:       {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
+	AddonsModify:     {RoleAdmin, RoleDevelop},
+	AddonsDelete:     {RoleAdmin, RoleDevelop},
+	EnvironmentsRead: {RoleAdmin, RoleDevelop, RoleModify, RoleSubmit},
+	EnvironmentsEdit: {RoleAdmin, RoleDevelop},
+	ChartsPush:       {RoleAdmin, RoleDevelop},
+	ChartsRead:       {RoleAdmin, RoleDevelop, RoleModify},
+	ChartsDelete:     {RoleAdmin, RoleDevelop},
 }
 
 // Roles gives the names of all roles, strongest first.

@@ -23,7 +23,18 @@ func TestPermissions(t *testing.T) {
 		auth.JobsRead:      "Admin Develop Modify Submit",
 		auth.JobsCancel:    "Admin Develop",
 		auth.AuditRead:     "Admin",
-		"unknown":          "",
+
+		auth.AddonsCreate:     "Admin Develop",
+		auth.AddonsRead:       "Admin Develop Modify Submit",
+		auth.AddonsModify:     "Admin Develop",
+		auth.AddonsDelete:     "Admin Develop",
+		auth.EnvironmentsRead: "Admin Develop Modify Submit",
+		auth.EnvironmentsEdit: "Admin Develop",
+		auth.ChartsPush:       "Admin Develop",
+		auth.ChartsRead:       "Admin Develop Modify",
+		auth.ChartsDelete:     "Admin Develop",
+
+		"unknown": "",
 	} {
 		got := ""
 		for _, role := range auth.Roles() {

@@ -46,8 +46,8 @@ type Addon struct {
 type Delivery struct {
 	JobID, ProjectID, UserID string
 	Action                   AddonAction
-	EnvironmentID, AddonID   string
-	Name, TargetID, CSEID    string // of the add-on
+	EnvironmentID, AddonID   string // an install may give the id that the add-on gets
+	Name, TargetID, CSEID    string // of the add-on that an install makes; the others know it by its id
 }
 
 // DeliveryResult is what a delivery came to; the job keeps it.

@@ -27,10 +27,8 @@ func checkDelivery(d Delivery) error {
 	default:
 		return badDelivery("a delivery cannot %q an add-on", string(d.Action))
 	}
-	for _, text := range []string{d.Name, d.TargetID} {
-		if text == "" {
-			return badDelivery("an add-on has a name and a target")
-		}
+	if d.Name == "" || d.TargetID == "" {
+		return badDelivery("an add-on has a name and a target")
 	}
 	for _, text := range []string{d.Name, d.TargetID, d.CSEID} {
 		if len(text) > maxName || !isText(text) {
@@ -80,17 +78,23 @@ func planDelivery(ctx context.Context, db bun.IDB, d Delivery) (addonRow, chartR
 	if row.working() {
 		return addonRow{}, chartRow{}, fault.New(fault.Conflict, "catalog.addon_busy", "another job works on the add-on").WithDetails(row.JobID)
 	}
-	var chart chartRow
+	chart, err := chosenChart(ctx, db, d, row)
+	return row, chart, err
+}
+
+// chosenChart finds what a delivery that is about to begin delivers, or restarts.
+func chosenChart(ctx context.Context, db bun.IDB, d Delivery, row addonRow) (chartRow, error) {
 	switch d.Action {
 	case AddonInstall, AddonRedeploy:
-		chart, err = newestChart(ctx, db, d.ProjectID, row.Name)
+		return newestChart(ctx, db, d.ProjectID, row.Name)
 	case AddonRestart:
 		if row.Chart == "" {
-			return addonRow{}, chartRow{}, fault.New(fault.Conflict, "catalog.addon_not_delivered", "the add-on was never delivered: redeploy it first")
+			return chartRow{}, fault.New(fault.Conflict, "catalog.addon_not_delivered", "the add-on was never delivered: redeploy it first")
 		}
-		chart, err = deliveredChart(ctx, db, row)
+		return deliveredChart(ctx, db, row)
+	default:
+		return chartRow{}, nil
 	}
-	return row, chart, err
 }
 
 // requireNoAddon is an error where the name is taken on the target in the environment.

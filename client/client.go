@@ -1,10 +1,10 @@
 // Package client is the Go client of Assetflow's HTTP API.
 //
-// It speaks five of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for imports,
+// It speaks six of the contracts: tokens (POST /v3/auth/tokens), the ROMA Connect asset management paths for imports,
 // exports, deletions and their jobs, the MetaStudio paths for digital assets and copies between regions, the JP1/AO paths
-// for service templates, and our own /api/v1 for all else. The bytes of digital assets go straight to and from the
-// region's object store. The command line, the benchmark and the
-// end-to-end tests use it; a program of yours may too.
+// for service templates, the ServiceStage paths for environments and add-ons, and our own /api/v1 for all else. The bytes
+// of digital assets go straight to and from the region's object store. The command line, the benchmark and the end-to-end
+// tests use it; a program of yours may too.
 //
 // A call is repeated by itself only where that cannot do anything twice: reads, after an answer that says "not now" or
 // a connection that broke. What changes something is sent once; a start with an idempotency key is safe to make again.

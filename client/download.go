@@ -44,15 +44,20 @@ type Archive struct {
 // the announced SHA-256; what w.Write failed with. What was written then is not whole.
 func (c *Client) DownloadArchive(ctx context.Context, archiveID string, w io.Writer, progress func(done, total int64)) (Archive, error) {
 	target := path("v2", c.cfg.ProjectID, "instances", c.cfg.InstanceID, "assets", "archives", archiveID)
+	return c.downloadArchive(ctx, "download archive "+archiveID, target, "application/octet-stream, application/json", w, progress)
+}
+
+// downloadArchive does what DownloadArchive does, with an archive that may be downloaded again.
+func (c *Client) downloadArchive(ctx context.Context, what, target, accept string, w io.Writer, progress func(done, total int64)) (Archive, error) {
 	var archive Archive
 	d := download{
-		client: c, what: "download archive " + archiveID, w: w, progress: progress, sum: sha256.New(),
+		client: c, what: what, w: w, progress: progress, sum: sha256.New(),
 		from: c.cfg.Endpoint, send: c.send, changed: ErrArchiveChanged,
 	}
 	d.ask = func(ctx context.Context) (*http.Request, error) {
 		req, err := c.newRequest(ctx, http.MethodGet, target, nil, nil)
 		if err == nil {
-			req.Header.Set("Accept", "application/octet-stream, application/json")
+			req.Header.Set("Accept", accept)
 		}
 		return req, err
 	}

@@ -51,7 +51,11 @@ func (e *Error) Error() string {
 // stands in between.
 func (e *Error) Foreign() bool { return e.foreign }
 
-var jobID = regexp.MustCompile(`[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`)
+var (
+	jobID = regexp.MustCompile(`[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}`)
+	// stageJobID is how the ServiceStage contract writes a job's id: no other id looks like it.
+	stageJobID = regexp.MustCompile(`\bJOB([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\b`)
+)
 
 // RunningJob gives the id of the job that is in the way, as 32 hex digits; empty for any other refusal.
 func (e *Error) RunningJob() string {
@@ -61,6 +65,10 @@ func (e *Error) RunningJob() string {
 		text = e.Details
 	case e.Code == codeCopyRefused && e.Status == http.StatusBadRequest:
 		text = e.Message
+	case e.Code == CodeStageRefused && e.Status == http.StatusBadRequest:
+		if found := stageJobID.FindStringSubmatch(e.Message); found != nil {
+			text = found[1]
+		}
 	}
 	return strings.ToLower(strings.ReplaceAll(jobID.FindString(text), "-", ""))
 }
@@ -78,6 +86,14 @@ const (
 	CodeNoFile       = "MSS.10001004" // there is no such file
 	CodeNameTaken    = "MSS.10001005" // another digital asset has the name
 	CodeMainExists   = "MSS.10001008" // the asset has a main file
+)
+
+// Codes of the ServiceStage contract.
+const (
+	CodeStageRefused      = "SVCSTG.00100400" // a parameter is wrong, or a job of the add-on is in the way: see RunningJob
+	CodeNoAddon           = "SVCSTG.00100404" // there is no such add-on, or no such project
+	CodeNoEnvironment     = "SVCSTG.00100411" // there is no such environment
+	CodeEnvironmentExists = "SVCSTG.00100449" // another environment has the name
 )
 
 // codeTemplateRunning is the JP1/AO API's message for a second import by the same user.

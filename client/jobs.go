@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -35,6 +36,12 @@ type JobDetail struct {
 	Reasons    []Reason        `json:"reasons"`
 	CreatedAt  time.Time       `json:"created_at"`
 	EndedAt    *time.Time      `json:"ended_at,omitempty"`
+
+	// Of a delivery. Tasks are given by ShowJob and WatchJob only, all else while it runs only.
+	Tasks       []JobTask  `json:"tasks,omitempty"`
+	Workloads   []Workload `json:"workloads,omitempty"`
+	Attempt     int        `json:"attempt,omitempty"`      // which try of the step this is, from 1
+	LastFailure string     `json:"last_failure,omitempty"` // why the try before failed: a sentence
 }
 
 // Ended tells whether the job has ended: the next one of its kind can start.
@@ -42,11 +49,31 @@ func (j JobDetail) Ended() bool { return j.State != JobRunning && j.State != Job
 
 // The kinds of a JobDetail.
 const (
-	KindImport = "asset-import"
-	KindExport = "asset-export"
-	KindDelete = "asset-delete"
-	KindCopy   = "asset-copy"
+	KindImport   = "asset-import"
+	KindExport   = "asset-export"
+	KindDelete   = "asset-delete"
+	KindCopy     = "asset-copy"
+	KindDelivery = "addon-delivery"
 )
+
+// JobTask is one step of a delivery.
+type JobTask struct {
+	Index     int       `json:"index"` // from 0, in the order of the steps
+	Name      string    `json:"name"`
+	State     string    `json:"state"`    // JobRunning, JobSucceeded, JobFailed or JobCancelled
+	Messages  []string  `json:"messages"` // sentences, oldest first
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Workload is one part of an add-on that takes time to become ready.
+type Workload struct {
+	Kind    string `json:"kind"` // such as "Deployment"
+	Name    string `json:"name"`
+	Ready   int    `json:"ready"` // replicas
+	Wanted  int    `json:"wanted"`
+	Message string `json:"message"` // why it is not ready, as far as is known
+}
 
 // ImportRequest is the Request of an import.
 type ImportRequest struct {
@@ -123,6 +150,27 @@ type CopyResult struct {
 	Unchanged     bool   `json:"unchanged"` // it was equal already, so there is no new version
 }
 
+// DeliveryRequest is the Request of a delivery.
+type DeliveryRequest struct {
+	Action          string `json:"action"` // "install", "redeploy", "restart" or "uninstall"
+	EnvironmentID   string `json:"environment_id"`
+	EnvironmentName string `json:"environment_name"`
+	AddonID         string `json:"addon_id"`
+	Name            string `json:"name"` // of the add-on and its chart
+	TargetID        string `json:"cce_id"`
+	CSEID           string `json:"cse_id"`
+}
+
+// DeliveryResult is the Result of a delivery that succeeded.
+type DeliveryResult struct {
+	Action   string `json:"action"`
+	AddonID  string `json:"addon_id"`
+	Name     string `json:"name"`
+	TargetID string `json:"cce_id"`
+	Version  string `json:"version"`  // of the chart that the target holds; empty after an uninstall
+	Revision string `json:"revision"` // the target's own name of that state
+}
+
 // JobFilter says which jobs of the project are listed. Empty fields leave out nothing.
 type JobFilter struct {
 	InstanceID string
@@ -175,12 +223,22 @@ func (c *Client) ListJobs(ctx context.Context, f JobFilter) (JobPage, error) {
 // CancelJob asks a running job to stop and clean up. It returns when the request is durable; the job ends a moment
 // later, as cancelled, or as succeeded when it was too late. An ended job is refused with the code "job.ended".
 func (c *Client) CancelJob(ctx context.Context, id string) (JobDetail, error) {
+	return c.cancelJob(ctx, id, nil)
+}
+
+// CancelJobLeaving does what CancelJob does with a delivery, but what it has changed on the target stays. A job of another
+// kind is refused with the code "job.no_leave".
+func (c *Client) CancelJobLeaving(ctx context.Context, id string) (JobDetail, error) {
+	return c.cancelJob(ctx, id, url.Values{"leave": {"true"}})
+}
+
+func (c *Client) cancelJob(ctx context.Context, id string, query url.Values) (JobDetail, error) {
 	id, err := CanonicalJobID(id)
 	if err != nil {
 		return JobDetail{}, err
 	}
 	var job JobDetail
-	err = c.post(ctx, "cancel job "+id, path("api", "v1", "jobs", id, "cancel"), nil, &job)
+	_, err = c.call(ctx, "cancel job "+id, call{method: http.MethodPost, path: path("api", "v1", "jobs", id, "cancel"), query: query}, &job)
 	return job, err
 }
 

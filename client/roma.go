@@ -86,7 +86,7 @@ func (c *Client) WaitJob(ctx context.Context, id string, report func(Job)) (Job,
 
 // romaID gives a job id in the form that the ROMA contract has.
 func romaID(id string) (string, error) {
-	digits := strings.ToLower(id)
+	digits := strings.ToLower(strings.TrimPrefix(id, "JOB"))
 	if len(digits) == 36 && digits[8] == '-' && digits[13] == '-' && digits[18] == '-' && digits[23] == '-' {
 		digits = digits[:8] + digits[9:13] + digits[14:18] + digits[19:23] + digits[24:]
 	}
@@ -97,7 +97,7 @@ func romaID(id string) (string, error) {
 }
 
 // CanonicalJobID gives a job id as a UUID in its usual form, as the Temporal UI and our own API show it. It takes
-// either form.
+// any contract's form: 32 digits, a UUID, or JOB and a UUID.
 func CanonicalJobID(id string) (string, error) {
 	digits, err := romaID(id)
 	if err != nil {

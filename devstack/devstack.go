@@ -17,6 +17,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ import (
 
 	"assetflow/auth"
 	"assetflow/catalog"
+	"assetflow/jobs"
 	"assetflow/replication"
 	"assetflow/storage"
 )
@@ -50,6 +52,11 @@ type Options struct {
 	Sources []string
 	// CopyThroughput is how many bytes a second copies fetch together; no limit when zero.
 	CopyThroughput int64
+	// Targets are those that add-ons can be delivered to, in the form of addons.ParseTargets; DefaultTargets when empty.
+	Targets string
+	// DeliveryDeadline is how long a delivery is tried while its target is away, HealthTimeout how long an add-on may take
+	// to become healthy; the job service's own defaults when zero.
+	DeliveryDeadline, HealthTimeout time.Duration
 	// PresignEndpoint is the base URL that presigned URLs begin with; the S3 server's own when empty.
 	PresignEndpoint string
 	// MaxUploadBytes is the largest package the API takes; the API's own default when zero.
@@ -72,6 +79,10 @@ type Options struct {
 	// Version is the program's version, for the API to show.
 	Version string
 }
+
+// DefaultTargets is a target of kind bucket, which needs no cluster: the manifests of add-ons are published in the bucket
+// of the stack itself.
+const DefaultTargets = `[{"id": "gitops", "kind": "bucket", "prefix": "gitops/"}]`
 
 // What holds where Options says nothing.
 const (
@@ -109,6 +120,11 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	if opts.KeepTrash == 0 {
 		opts.KeepTrash = defaultKeepTrash
 	}
+	if opts.Targets == "" {
+		opts.Targets = DefaultTargets
+	}
+	opts.DeliveryDeadline = cmp.Or(opts.DeliveryDeadline, jobs.DefaultDeliveryDeadline)
+	opts.HealthTimeout = cmp.Or(opts.HealthTimeout, jobs.DefaultHealthTimeout)
 	if opts.SweepEvery == 0 {
 		opts.SweepEvery = defaultSweepEvery
 	}

@@ -15,6 +15,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 
+	"assetflow/addons"
 	"assetflow/api"
 	"assetflow/api/metastudio"
 	"assetflow/auth"
@@ -42,6 +43,7 @@ type parts struct {
 	storage  *storage.Store
 	keyRing  *replication.KeyRing
 	fetcher  *replication.Fetcher
+	targets  *addons.Targets
 	temporal *temporal.Server
 	client   client.Client
 	ui       *ui.Server
@@ -84,6 +86,10 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 	group.Go(func() error { return p.startStorage(groupCtx, opts, secrets) })
 	group.Go(func() error { return p.startTemporal(groupCtx, opts) })
 	if err := group.Wait(); err != nil {
+		return Credentials{}, err
+	}
+	p.targets, err = addons.ParseTargets(opts.Targets, addons.Options{Client: p.storage.Client(), Bucket: p.storage.Bucket(), Logger: opts.Logger})
+	if err != nil {
 		return Credentials{}, err
 	}
 	if !opts.NoWorker {
@@ -181,12 +187,13 @@ func (p *parts) startTemporal(ctx context.Context, opts Options) error {
 }
 
 func (p *parts) startWorker(ctx context.Context, opts Options) error {
-	service := jobs.NewService(p.client, p.catalog, p.storage, opts.Logger)
+	service := p.jobs(opts)
 	w := worker.New(p.client, worker.Options{
 		Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger,
 		KeepTrash: opts.KeepTrash, KeepArchives: opts.KeepArchives, SweepGrace: opts.SweepGrace,
 		Jobs:        service,
 		Copies:      worker.Copies{KeyRing: p.keyRing, Region: opts.Region, Fetcher: p.fetcher},
+		Targets:     p.targets,
 		StopTimeout: drainTime, Interceptors: opts.Interceptors,
 	})
 	if err := w.Start(); err != nil {
@@ -196,10 +203,15 @@ func (p *parts) startWorker(ctx context.Context, opts Options) error {
 	return worker.EnsureSchedule(ctx, p.client, opts.SweepEvery)
 }
 
+func (p *parts) jobs(opts Options) *jobs.Service {
+	return jobs.NewService(p.client, p.catalog, p.storage, opts.Logger, jobs.WithDelivery(opts.DeliveryDeadline, opts.HealthTimeout))
+}
+
 func (p *parts) startAPI(opts Options, fail func(error)) {
 	handler := api.New(api.Options{
 		Auth: p.auth, Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger, Region: opts.Region,
-		Jobs:        jobs.NewService(p.client, p.catalog, p.storage, opts.Logger),
+		Jobs:        p.jobs(opts),
+		Targets:     p.targets,
 		Replication: metastudio.Replication{KeyRing: p.keyRing, Trusts: p.fetcher.Trusts},
 		Version:     opts.Version, MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.KeepTrash,
 		Ready: map[string]func(context.Context) error{

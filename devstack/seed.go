@@ -17,9 +17,11 @@ const (
 	firstUser     = "admin"
 	firstProject  = "demo"
 	firstInstance = "demo"
+	// firstEnvironment is made in the project, for add-ons.
+	firstEnvironment = "development"
 )
 
-// seed makes the first user with its access key, project and instance where they do not exist, and gives what
+// seed makes the first user with its access key, project, environment and instance where they do not exist, and gives what
 // credentials.json says about them.
 //
 // Each secret is on disk before, or right after, it is in the catalog: a start that is cut off anywhere is made good by
@@ -36,7 +38,7 @@ func seed(ctx context.Context, dir string, cat *catalog.Catalog, people *auth.Se
 			return Credentials{}, err
 		}
 	}
-	for _, step := range []func(context.Context) error{s.user, s.project, s.instance, s.accessKey} {
+	for _, step := range []func(context.Context) error{s.user, s.project, s.environment, s.instance, s.accessKey} {
 		if err := step(ctx); err != nil {
 			return Credentials{}, err
 		}
@@ -95,6 +97,22 @@ func (s *seeder) project(ctx context.Context) error {
 	}
 	s.credentials.ProjectID = project.ID
 	return s.auth.GrantRole(ctx, s.userID, project.ID, string(auth.RoleAdmin))
+}
+
+// environment makes the first environment of a project that has none. One that was removed does not come back once the
+// stack has been ready.
+func (s *seeder) environment(ctx context.Context) error {
+	if s.file == credentialsFile {
+		return nil
+	}
+	_, n, err := s.catalog.ListEnvironments(ctx, s.credentials.ProjectID, 1, 0)
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = s.catalog.CreateEnvironment(ctx, s.userID, catalog.Environment{
+		ProjectID: s.credentials.ProjectID, Name: firstEnvironment, DeployMode: catalog.DeployContainer, VPCID: "local",
+	})
+	return err
 }
 
 func (s *seeder) instance(ctx context.Context) error {

@@ -119,6 +119,8 @@ func projectOf(args []any) string {
 		return in.ProjectID
 	case activities.TemplateJob:
 		return in.ProjectID
+	case activities.DeliveryJob:
+		return in.ProjectID
 	case string: // the workflow id of a queue's jobs
 		key = strings.ReplaceAll(in, ":", "/")
 	case activities.Ending:

@@ -8,7 +8,8 @@
 //	manifests/<project>/<asset>/<id>      what a replication info points to, until it has expired
 //	blobs/sha256/ab/cd/<digest>           a file of an asset, named by the SHA-256 of its bytes (64 lower-case hex digits)
 //
-// The bucket belongs to Assetflow alone: sweeps list and delete whatever lies under these prefixes.
+// The bucket belongs to Assetflow alone: sweeps list and delete whatever lies under these prefixes. Others of Assetflow may
+// keep small objects outside of them: see [Store.Get], [Store.Replace] and [Reserved].
 //
 // # Permissions
 //

@@ -24,7 +24,8 @@ var (
 // Reserved tells whether keys under prefix would lie among those of this package, or around them.
 func Reserved(prefix string) bool {
 	for _, own := range []string{stagingPrefix, archivePrefix, uploadPrefix, manifestPrefix, blobPrefix} {
-		if strings.HasPrefix(prefix, own) || strings.HasPrefix(own, prefix) {
+		top, _, _ := strings.Cut(own, "/")
+		if top += "/"; strings.HasPrefix(prefix, top) || strings.HasPrefix(top, prefix) {
 			return true
 		}
 	}
@@ -64,8 +65,8 @@ func (s *Store) Put(ctx context.Context, key string, data []byte) error {
 func (s *Store) Replace(ctx context.Context, key string, data []byte, etag string) error {
 	input := &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(data)}
 	if etag == "" {
-		any := "*"
-		input.IfNoneMatch = &any
+		whatever := "*"
+		input.IfNoneMatch = &whatever
 	} else {
 		input.IfMatch = &etag
 	}

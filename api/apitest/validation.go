@@ -14,8 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Pages are checked like files: as text.
-func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder) }
+// Pages and archives are checked like files: as text.
+func init() {
+	for _, contentType := range []string{"text/html", "application/gzip"} {
+		openapi3filter.RegisterBodyDecoder(contentType, openapi3filter.FileBodyDecoder)
+	}
+}
 
 // Validation checks requests and responses against one OpenAPI document.
 type Validation struct{ router routers.Router }

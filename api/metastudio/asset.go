@@ -81,7 +81,7 @@ func filterOf(projectID string, p ListAssetsParams) (catalog.DigitalFilter, erro
 		}
 	}
 	f.Name, f.Tag = valueOf(p.Name), valueOf(p.Tag)
-	if !storable(f.Name) || !storable(f.Tag) {
+	if !middleware.IsStorable(f.Name) || !middleware.IsStorable(f.Tag) {
 		return f, badParameter("The parameters name and tag must be texts.")
 	}
 	for _, kind := range list(valueOf(p.AssetType)) {
@@ -105,7 +105,7 @@ func filterOf(projectID string, p ListAssetsParams) (catalog.DigitalFilter, erro
 		return f, badParameter("The parameter asset_id is given %d times: at most %d.", len(ids), maxIDs)
 	}
 	for _, id := range ids {
-		if !isText(id, 1, catalog.MaxDigitalID) {
+		if !middleware.IsLine(id, 1, catalog.MaxDigitalID) {
 			return f, badParameter("The parameter asset_id must have 1 to %d characters.", catalog.MaxDigitalID)
 		}
 		f.IDs = append(f.IDs, forms(id)...)
@@ -141,7 +141,7 @@ func forms(id string) []string {
 // asset finds an asset by an id in any form.
 func (s *server) asset(ctx context.Context, projectID, id string) (catalog.DigitalAsset, error) {
 	err := error(fault.New(fault.NotFound, codeNoAsset, "The asset does not exist."))
-	if !isText(id, 1, catalog.MaxDigitalID) {
+	if !middleware.IsLine(id, 1, catalog.MaxDigitalID) {
 		return catalog.DigitalAsset{}, err
 	}
 	var asset catalog.DigitalAsset

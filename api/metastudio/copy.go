@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/google/uuid"
 
 	"assetflow/api/middleware"
 	"assetflow/auth"
@@ -69,7 +67,7 @@ func (s *server) readCopy(projectID string, caller auth.Principal, body []byte) 
 	c := copying{caller: caller, target: catalog.CopyTarget{JobID: jobs.NewID(), ProjectID: projectID, UserID: caller.UserID}}
 	var info replication.Info
 	if err := json.Unmarshal(body, &info); err != nil {
-		return c, badBody().Wrap(err)
+		return c, middleware.BadBody().Wrap(err)
 	}
 	var err error
 	if c.payload, err = replication.Open(s.Replication.KeyRing, info, s.Region, time.Now()); err != nil {
@@ -96,21 +94,9 @@ func (s *server) checkSource(p replication.Payload) error {
 		"This region does not copy from the region %.64q: the place of its files is not among replication.sources.", p.SourceRegion)
 }
 
-// copyJobID makes the id of the one job that this replication info is for this user in this project: a UUIDv7 of the
-// time it was issued at, whose other bits are a digest.
+// copyJobID makes the id of the one job that this replication info is for this user in this project.
 func copyJobID(issued time.Time, projectID, userID string, info []byte) string {
-	hash := sha256.New()
-	for _, part := range [][]byte{[]byte(projectID), []byte(userID), info} {
-		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part)))) // or parts could run into each other
-		hash.Write(part)
-	}
-	var id uuid.UUID
-	copy(id[:], hash.Sum(nil))
-	stamp := binary.BigEndian.AppendUint64(nil, uint64(issued.UnixMilli())) // after 1970, says replication.Open
-	copy(id[:6], stamp[2:])
-	id[6] = id[6]&0x0f | 0x70 // version 7
-	id[8] = id[8]&0x3f | 0x80 // variant of RFC 9562
-	return id.String()
+	return middleware.DerivedID(issued, projectID, userID, string(info)) // after 1970, says replication.Open
 }
 
 // startCopy starts the job, or finds it started by an earlier request with the same body.

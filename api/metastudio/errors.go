@@ -12,8 +12,6 @@ import (
 
 // Codes of the faults this package makes.
 const (
-	codeParameter    = "metastudio.parameter"      // Invalid
-	codeBody         = "metastudio.body"           // Invalid
 	codeFileTooLarge = "metastudio.file_too_large" // TooLarge: the announced file, not the request
 	codeState        = "metastudio.state"          // Conflict: not in this state of the asset or file
 	codeUpload       = "metastudio.upload"         // Invalid: what was uploaded is not what was announced
@@ -57,7 +55,7 @@ type answer struct {
 var answersByCode = map[string]answer{
 	codeWrongProject:                {http.StatusBadRequest, errProject},
 	codeNoProject:                   {http.StatusBadRequest, errProject},
-	codeBody:                        {http.StatusBadRequest, errBody},
+	middleware.CodeBody:             {http.StatusBadRequest, errBody},
 	codeNoAsset:                     {http.StatusBadRequest, errNoAsset},
 	codeNoFile:                      {http.StatusBadRequest, errNoFile},
 	codeNameTaken:                   {http.StatusBadRequest, errNameTaken},

@@ -53,7 +53,7 @@ func announced(body *CreateFile) (catalog.DigitalFile, error) {
 	var none catalog.DigitalFile
 	md5, err := base64.StdEncoding.Strict().DecodeString(body.FileMd5)
 	switch {
-	case !isText(body.FileName, 1, maxFileName) || strings.ContainsAny(body.FileName, `/\`) || body.FileName == "." || body.FileName == "..":
+	case !middleware.IsLine(body.FileName, 1, maxFileName) || strings.ContainsAny(body.FileName, `/\`) || body.FileName == "." || body.FileName == "..":
 		return none, badParameter("The field file_name must have 1 to %d characters, without slashes and control characters.", maxFileName)
 	case err != nil || len(md5) != md5Size || len(body.FileMd5) != base64.StdEncoding.EncodedLen(md5Size):
 		return none, badParameter("The field file_md5 must be the base64 of the %d bytes of an MD5, which has 24 characters.", md5Size)
@@ -61,7 +61,7 @@ func announced(body *CreateFile) (catalog.DigitalFile, error) {
 		return none, badParameter("The field file_size must be at least 1.")
 	case body.FileSize > maxFileSize:
 		return none, fault.New(fault.TooLarge, codeFileTooLarge, "The file has %d bytes: at most %d.", body.FileSize, int64(maxFileSize))
-	case !isText(body.FileType, 1, maxFileType) || len(body.FileType) > maxFileType:
+	case !middleware.IsLine(body.FileType, 1, maxFileType) || len(body.FileType) > maxFileType:
 		return none, badParameter("The field file_type must have 1 to %d characters.", maxFileType)
 	case !body.AssetFileCategory.Valid():
 		return none, badParameter("The field asset_file_category must be one of the documented categories, such as MAIN.")
@@ -111,7 +111,7 @@ func (s *server) ConfirmFileUpload(ctx context.Context, request ConfirmFileUploa
 // file finds a file by an id in any form.
 func (s *server) file(ctx context.Context, projectID, id string) (catalog.DigitalFile, error) {
 	err := error(fault.New(fault.NotFound, codeNoFile, "The file does not exist."))
-	if !isText(id, 1, catalog.MaxDigitalID) {
+	if !middleware.IsLine(id, 1, catalog.MaxDigitalID) {
 		return catalog.DigitalFile{}, err
 	}
 	var file catalog.DigitalFile

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"unicode/utf8"
 
+	"assetflow/api/middleware"
 	"assetflow/catalog"
 )
 
@@ -30,7 +31,7 @@ type wishes struct {
 // apply writes them down, or says which of them cannot be.
 func (w wishes) apply(m *catalog.DigitalMetadata) error {
 	if w.name != nil {
-		if !isText(*w.name, 1, maxName) {
+		if !middleware.IsLine(*w.name, 1, maxName) {
 			return badParameter("The field asset_name must have 1 to %d printable characters.", maxName)
 		}
 		m.Name = *w.name
@@ -42,7 +43,7 @@ func (w wishes) apply(m *catalog.DigitalMetadata) error {
 		m.Type = string(*w.kind)
 	}
 	if w.description != nil {
-		if n := utf8.RuneCountInString(*w.description); n > maxDescription || !storable(*w.description) {
+		if n := utf8.RuneCountInString(*w.description); n > maxDescription || !middleware.IsStorable(*w.description) {
 			return badParameter("The field asset_description must have at most %d characters.", maxDescription)
 		}
 		m.Description = *w.description
@@ -52,7 +53,7 @@ func (w wishes) apply(m *catalog.DigitalMetadata) error {
 			return badParameter("The field tags has %d entries: at most %d.", len(*w.tags), catalog.MaxTags)
 		}
 		for _, tag := range *w.tags {
-			if !isText(tag, 1, catalog.MaxTag) {
+			if !middleware.IsLine(tag, 1, catalog.MaxTag) {
 				return badParameter("Every entry of the field tags must have 1 to %d printable characters.", catalog.MaxTag)
 			}
 		}
@@ -101,10 +102,5 @@ func compact(raw json.RawMessage, most int) (json.RawMessage, bool) {
 	if err := json.Compact(&text, raw); err != nil || text.Len() == 0 || text.Len() > most {
 		return nil, false
 	}
-	return text.Bytes(), storable(text.String()) && !bytes.Contains(text.Bytes(), []byte(`\u0000`))
-}
-
-// storable reports whether a database keeps the text as it is.
-func storable(text string) bool {
-	return utf8.ValidString(text) && !bytes.ContainsRune([]byte(text), 0)
+	return text.Bytes(), middleware.IsStorable(text.String()) && !bytes.Contains(text.Bytes(), []byte(`\u0000`))
 }

@@ -119,13 +119,13 @@ func Register(r gin.IRouter, opts Options) {
 		s.authorize, checkHeaders, checkQuery, checkBody)
 	strict := NewStrictHandlerWithOptions(s, nil, StrictGinServerOptions{
 		// checkBody has read the body: the JSON is not of the right form. The decoder's text stays inside.
-		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { WriteError(c, badBody().Wrap(err)) },
+		RequestErrorHandlerFunc:  func(c *gin.Context, err error) { WriteError(c, middleware.BadBody().Wrap(err)) },
 		HandlerErrorFunc:         WriteError,
 		ResponseErrorHandlerFunc: WriteError,
 	})
 	RegisterHandlersWithOptions(group, strict, GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) {
-			WriteError(c, fault.New(fault.Invalid, codeParameter, "A parameter is invalid.").Wrap(err))
+			WriteError(c, fault.New(fault.Invalid, middleware.CodeParameter, "A parameter is invalid.").Wrap(err))
 		},
 	})
 }

@@ -22,6 +22,8 @@ const (
 	CodeBodyTooLarge     = "api.body_too_large"     // TooLarge
 	CodeBodyStalled      = "api.body_stalled"       // Invalid: the client stopped sending
 	CodePanic            = "api.panic"              // Internal
+	CodeParameter        = "api.parameter"          // Invalid: of the path or the query
+	CodeBody             = "api.body"               // Invalid: not a JSON object of the right form, or not read to its end
 	CodeKey              = "api.idempotency_key"    // Invalid: the key is malformed
 	CodeOnConflict       = "api.on_conflict"        // Invalid: an unknown way to deal with a running job
 	CodeKeyReused        = "api.key_reused"         // Invalid: the key was used for another request
@@ -45,7 +47,8 @@ type prefix struct {
 // NewForms makes a Forms that answers paths under no known prefix with fallback.
 func NewForms(fallback ErrorForm) *Forms { return &Forms{fallback: fallback} }
 
-// Add says that paths under prefix, such as "/v2/", are answered with form.
+// Add says that paths under prefix, such as "/v2/", are answered with form. A "*" in prefix stands for one segment. The
+// first prefix that matches counts.
 func (f *Forms) Add(path string, form ErrorForm) *Forms {
 	f.prefixes = append(f.prefixes, prefix{path: path, form: form})
 	return f
@@ -54,12 +57,28 @@ func (f *Forms) Add(path string, form ErrorForm) *Forms {
 // Write answers the request in the form of the contract its path belongs to.
 func (f *Forms) Write(c *gin.Context, err error) {
 	for _, p := range f.prefixes {
-		if strings.HasPrefix(c.Request.URL.Path, p.path) {
+		if isUnder(c.Request.URL.EscapedPath(), p.path) { // which is what routes are matched on
 			p.form(c, err)
 			return
 		}
 	}
 	f.fallback(c, err)
+}
+
+// isUnder reports whether the path begins with the prefix.
+func isUnder(path, prefix string) bool {
+	for {
+		plain, after, wild := strings.Cut(prefix, "*")
+		rest, ok := strings.CutPrefix(path, plain)
+		if !ok || !wild {
+			return ok
+		}
+		slash := strings.IndexByte(rest, '/')
+		if slash < 0 {
+			return false
+		}
+		path, prefix = rest[slash:], after
+	}
 }
 
 // NoRoute answers a path that no operation has.

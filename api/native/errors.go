@@ -9,9 +9,6 @@ import (
 	"assetflow/fault"
 )
 
-// codeParameter is the code of an Invalid query or path parameter.
-const codeParameter = "api.parameter"
-
 // statusByCode are the exact cases; what is not here goes by its kind.
 var statusByCode = map[string]int{
 	middleware.CodeMethodNotAllowed: http.StatusMethodNotAllowed,

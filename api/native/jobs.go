@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"assetflow/addons"
 	"assetflow/api/middleware"
 	"assetflow/auth"
 	"assetflow/catalog"
@@ -77,8 +78,16 @@ func (s *server) GetJob(ctx context.Context, request GetJobRequestObject) (GetJo
 	if err != nil {
 		return nil, err
 	}
+	answer := formatJob(job)
+	if job.Kind == catalog.AddonDelivery {
+		tasks, err := s.Jobs.Tasks(ctx, projectID, id)
+		if err != nil {
+			return nil, err
+		}
+		answer.Tasks = formatTasks(tasks)
+	}
 	return GetJob200JSONResponse{
-		Headers: GetJob200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: formatJob(job),
+		Headers: GetJob200ResponseHeaders{XRequestID: middleware.RequestIDOf(ctx)}, Body: answer,
 	}, nil
 }
 
@@ -89,7 +98,11 @@ func (s *server) CancelJob(ctx context.Context, request CancelJobRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Jobs.Cancel(ctx, projectID, id); err != nil {
+	cancel := s.Jobs.Cancel
+	if valueOf(request.Params.Leave) {
+		cancel = s.Jobs.CancelLeaving
+	}
+	if err := cancel(ctx, projectID, id); err != nil {
 		return nil, err
 	}
 	job, err := s.Jobs.Get(ctx, projectID, id)
@@ -134,12 +147,36 @@ func formatJob(job jobs.Job) Job {
 		State: JobState(job.State), Progress: job.Progress, Step: optional(job.Step),
 		Request: payload(job.Request), Result: payload(job.Result),
 		Reasons: formatReasons(job.Reasons), CreatedAt: job.CreatedAt.UTC(),
+		Workloads: formatWorkloads(job.Workloads), Attempt: optional(job.Attempt), LastFailure: optional(job.LastFailure),
 	}
 	if job.EndedAt != nil {
 		ended := job.EndedAt.UTC()
 		j.EndedAt = &ended
 	}
 	return j
+}
+
+// formatWorkloads gives nil where there are none.
+func formatWorkloads(workloads []addons.Workload) *[]Workload {
+	if len(workloads) == 0 {
+		return nil
+	}
+	list := make([]Workload, len(workloads))
+	for i, w := range workloads {
+		list[i] = Workload{Kind: w.Kind, Name: w.Name, Ready: w.Ready, Wanted: w.Wanted, Message: w.Message}
+	}
+	return &list
+}
+
+func formatTasks(tasks []jobs.Task) *[]JobTask {
+	list := make([]JobTask, len(tasks))
+	for i, t := range tasks {
+		list[i] = JobTask{
+			Index: t.Index, Name: t.Title, State: string(t.State), Messages: append([]string{}, t.Messages...),
+			CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+		}
+	}
+	return &list
 }
 
 func formatReasons(reasons []catalog.Reason) []Reason {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"assetflow/addons"
 	"assetflow/api/apitest"
 	"assetflow/api/native"
 	"assetflow/catalog"
@@ -190,4 +191,62 @@ func TestJob(t *testing.T) {
 	away := refused("the job service is away", url(running.ID), 503, jobs.CodeNotReady, "Try again")
 	away.WantNotBody = []string{"secret"}
 	d.run(away)
+}
+
+// A delivery shows what it waits for, why it tries again, and its steps.
+func TestDeliveryJobs(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	ctx := t.Context()
+	e, err := d.catalog.CreateEnvironment(ctx, d.admin.ID, catalog.Environment{ProjectID: d.project.ID, Name: "prod"})
+	require.NoError(t, err)
+	id := d.addDelivery(e, "redis", catalog.AddonInstall).JobID
+	imported := d.addJob(d.project.ID, d.instance.ID, d.admin.ID, 1)
+	url := "/api/v1/jobs/" + id
+	head := `"id": "` + id + `", "kind": "addon-delivery", "project_id": "` + d.project.ID + `", "instance_id": "",
+		"user_id": "` + d.admin.ID + `", "user_name": "admin", "workflow_id": "addon:` + id + `", "subject": "redis",
+		"state": "running", "progress": 0.25, "step": "Store the files", "reasons": [], "created_at": "2026-01-02T03:04:00Z"`
+	d.run(apitest.Scenario{Name: "begun", URL: url, Headers: as(d.submitterToken), WantStatus: 200, WantJSON: `{` + head + `, "tasks": []}`})
+
+	d.jobs.running = jobs.Job{
+		Workloads: []addons.Workload{{Kind: "Deployment", Name: "redis", Ready: 1, Wanted: 3, Message: "no room"}, {Kind: "Job", Name: "init"}},
+		Attempt:   4, LastFailure: "The target is away.",
+	}
+	require.NoError(t, d.catalog.SetTask(ctx, catalog.JobTask{JobID: id, Index: 0, Activity: "LoadChart", State: catalog.TaskSucceeded}))
+	require.NoError(t, d.catalog.SetTask(ctx, catalog.JobTask{JobID: id, Index: 1, Activity: "PlanChart", State: catalog.TaskRunning, Messages: []string{"a", "b"}}))
+	rows, err := d.catalog.JobTasks(ctx, id)
+	require.NoError(t, err)
+	stamp := func(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+	workloads := `"attempt": 4, "last_failure": "The target is away.", "workloads": [
+		{"kind": "Deployment", "name": "redis", "ready": 1, "wanted": 3, "message": "no room"},
+		{"kind": "Job", "name": "init", "ready": 0, "wanted": 0, "message": ""}]`
+	tasks := `"tasks": [
+		{"index": 0, "name": "The step LoadChart", "state": "succeeded", "messages": [], "created_at": "` + stamp(rows[0].CreatedAt) + `",
+			"updated_at": "` + stamp(rows[0].UpdatedAt) + `"},
+		{"index": 1, "name": "The step PlanChart", "state": "running", "messages": ["a", "b"], "created_at": "` + stamp(rows[1].CreatedAt) + `",
+			"updated_at": "` + stamp(rows[1].UpdatedAt) + `"}]`
+	cancel := func(name, id, query string, status int) apitest.Scenario {
+		return apitest.Scenario{Name: name, Method: "POST", URL: "/api/v1/jobs/" + id + "/cancel" + query, WantStatus: status}
+	}
+	answered := cancel("cancel", id, "?leave=false", 202)
+	answered.WantJSON = `{` + head + `, ` + workloads + `}`
+	noLeave := cancel("an import leaves nothing", imported.ID, "?leave=true", 400)
+	noLeave.Check = problem("job.no_leave", "")
+	unclear := cancel("what is meant is not clear", id, "?leave=perhaps", 400)
+	unclear.Check = problem("api.parameter", "leave")
+	d.run(
+		apitest.Scenario{Name: "under way", URL: url, Headers: as(d.submitterToken), WantStatus: 200, WantJSON: `{` + head + `, ` + workloads + `, ` + tasks + `}`},
+		apitest.Scenario{
+			Name: "in a list, without tasks", URL: "/api/v1/projects/" + d.project.ID + "/jobs?kind=addon-delivery", WantStatus: 200,
+			WantNotBody: []string{`"tasks"`}, WantBody: []string{id},
+		},
+		answered, noLeave, unclear,
+	)
+	require.Equal(t, []string{id}, d.jobs.cancelled)
+	require.Empty(t, d.jobs.left)
+	d.run(cancel("cancel, and leave things as they are", id, "?leave=true", 202))
+	require.Equal(t, []string{id}, d.jobs.left)
+	// Only deliveries have tasks.
+	d.jobs.running = jobs.Job{}
+	d.run(apitest.Scenario{Name: "an import", URL: "/api/v1/jobs/" + imported.ID, WantStatus: 200, WantNotBody: []string{"tasks", "workloads", "attempt", "last_failure"}})
 }

@@ -1,11 +1,14 @@
 package native_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,23 +16,62 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"assetflow/activities"
+	"assetflow/addons"
 	"assetflow/api/apitest"
 	"assetflow/api/middleware"
 	"assetflow/api/native"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
+	"assetflow/embedded/s3"
 	"assetflow/fault"
 	"assetflow/jobs"
+	"assetflow/storage"
 )
+
+// s3Config is the bucket of this package's tests: one server per process.
+var s3Config storage.Config
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "native-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	server, err := s3.Start(ctx, s3.Options{Addr: "127.0.0.1:0", DataDir: dir, AccessKey: "test", SecretKey: "testtesttest"})
+	if err != nil {
+		panic(err)
+	}
+	defer server.Stop()
+	s3Config = storage.Config{
+		Endpoint: server.Endpoint(), Region: "us-east-1", Bucket: "native-test",
+		AccessKey: "test", SecretKey: "testtesttest", PathStyle: true,
+	}
+	store, err := storage.Open(ctx, s3Config)
+	if err != nil {
+		panic(err)
+	}
+	if err := store.EnsureBucket(ctx); err != nil {
+		panic(err)
+	}
+	return m.Run()
+}
 
 // catalogJobs stands for the job service: jobs as the catalog has them, none of which moves.
 type catalogJobs struct {
 	catalog   *catalog.Catalog
 	cancelled []string
-	err       error
-	planned   []jobs.ImportSubmission
-	plan      func(jobs.ImportSubmission) (activities.ImportComparison, error)
+	left      []string // of the cancelled ones, those whose changes stay
+	// running is what a job is said to be while it runs, beside what the catalog has.
+	running jobs.Job
+	err     error
+	planned []jobs.ImportSubmission
+	plan    func(jobs.ImportSubmission) (activities.ImportComparison, error)
 }
 
 func (f *catalogJobs) PlanImport(_ context.Context, sub jobs.ImportSubmission) (activities.ImportComparison, error) {
@@ -50,7 +92,9 @@ func (f *catalogJobs) Get(ctx context.Context, projectID, jobID string) (jobs.Jo
 	if err == nil && row.ProjectID != projectID {
 		panic("asked for a job of another project")
 	}
-	return show(row), err
+	job := show(row)
+	job.Workloads, job.Attempt, job.LastFailure = f.running.Workloads, f.running.Attempt, f.running.LastFailure
+	return job, err
 }
 
 func (f *catalogJobs) List(ctx context.Context, filter catalog.JobFilter) ([]jobs.Job, string, error) {
@@ -72,6 +116,33 @@ func (f *catalogJobs) Cancel(ctx context.Context, projectID, jobID string) error
 	}
 	f.cancelled = append(f.cancelled, jobID)
 	return nil
+}
+
+func (f *catalogJobs) CancelLeaving(ctx context.Context, projectID, jobID string) error {
+	job, err := f.Get(ctx, projectID, jobID)
+	if err != nil {
+		return err
+	}
+	if job.Kind != catalog.AddonDelivery {
+		return fault.New(fault.Invalid, jobs.CodeNoLeave, "Only a delivery can be cancelled so that what it has changed stays.")
+	}
+	if err := f.Cancel(ctx, projectID, jobID); err != nil {
+		return err
+	}
+	f.left = append(f.left, jobID)
+	return nil
+}
+
+func (f *catalogJobs) Tasks(ctx context.Context, projectID, jobID string) ([]jobs.Task, error) {
+	if _, err := f.Get(ctx, projectID, jobID); err != nil {
+		return nil, err
+	}
+	rows, err := f.catalog.JobTasks(ctx, jobID)
+	tasks := make([]jobs.Task, len(rows))
+	for i, row := range rows {
+		tasks[i] = jobs.Task{JobTask: row, Title: "The step " + row.Activity}
+	}
+	return tasks, err
 }
 
 func show(row catalog.Job) jobs.Job {
@@ -97,6 +168,8 @@ type deployment struct {
 	otherProjectToken string // the administrator's, for the other project
 	lifetime          time.Duration
 	staging           *memoryStaging
+	store             *storage.Store
+	targets           *addons.Targets
 }
 
 const maxUpload = 1 << 20
@@ -137,14 +210,24 @@ func newDeployment(t *testing.T) *deployment {
 	require.NoError(t, d.auth.GrantRole(ctx, d.admin.ID, d.other.ID, "Admin"))
 	d.otherProjectToken = token(auth.PasswordLogin{User: "admin", ProjectID: d.other.ID})
 
+	d.store, err = storage.Open(ctx, s3Config)
+	require.NoError(t, err)
+	d.targets, err = addons.ParseTargets(fmt.Sprintf(`
+- {id: second, kind: bucket, prefix: second/, projects: [%q]}
+- {id: gitops, kind: bucket, prefix: gitops/}
+- {id: theirs, kind: bucket, prefix: theirs/, projects: [%q]}
+`, d.project.ID, d.other.ID), addons.Options{Client: d.store.Client(), Bucket: d.store.Bucket(), Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
 	d.handler = d.newHandler()
 	return d
 }
 
-func (d *deployment) newHandler() http.Handler {
+func (d *deployment) newHandler() http.Handler { return d.handlerOf(d.catalog, d.store) }
+
+func (d *deployment) handlerOf(cat native.Catalog, blobs native.Blobs) http.Handler {
 	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(native.WriteError))
 	native.Register(engine, native.Options{
-		Auth: d.auth, Jobs: d.jobs, Catalog: d.catalog, Staging: d.staging, Logger: slog.New(slog.DiscardHandler),
+		Auth: d.auth, Jobs: d.jobs, Catalog: cat, Staging: d.staging, Blobs: blobs, Targets: d.targets, Logger: slog.New(slog.DiscardHandler),
 		MaxUploadBytes: maxUpload, TrashLifetime: d.lifetime,
 	})
 	return middleware.SlowClients(engine, middleware.DefaultPace(10*time.Second))
@@ -214,6 +297,17 @@ func (d *deployment) run(scenarios ...apitest.Scenario) {
 		s.WantHeaders["X-Request-Id"] = "*"
 	}
 	apitest.Run(d.t, d.handler, d.validation, scenarios)
+}
+
+// do does what a scenario does, as the administrator.
+func (d *deployment) do(method, url string, body []byte) *httptest.ResponseRecorder {
+	d.t.Helper()
+	request := httptest.NewRequestWithContext(d.t.Context(), method, url, bytes.NewReader(body))
+	request.Header.Set("X-Auth-Token", d.adminToken)
+	request.Header.Set("Content-Type", "application/gzip")
+	answer := httptest.NewRecorder()
+	d.handler.ServeHTTP(answer, request)
+	return answer
 }
 
 func as(token string) map[string]string { return map[string]string{"X-Auth-Token": token} }

@@ -1,5 +1,5 @@
 // Package native answers Assetflow's own API, /api/v1: assets, their versions, the trash and the data sources of an
-// instance, jobs of every kind, and the audit trail. openapi.yaml describes it.
+// instance, the charts of the add-on library, jobs of every kind, and the audit trail. openapi.yaml describes it.
 package native
 
 //go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.0 -config oapi-codegen.yaml openapi.yaml
@@ -33,7 +33,9 @@ type Jobs interface {
 	ProjectOf(ctx context.Context, jobID string) (string, error)
 	Get(ctx context.Context, projectID, jobID string) (jobs.Job, error)
 	List(ctx context.Context, filter catalog.JobFilter) ([]jobs.Job, string, error)
+	Tasks(ctx context.Context, projectID, jobID string) ([]jobs.Task, error)
 	Cancel(ctx context.Context, projectID, jobID string) error
+	CancelLeaving(ctx context.Context, projectID, jobID string) error
 	PlanImport(ctx context.Context, sub jobs.ImportSubmission) (activities.ImportComparison, error)
 }
 
@@ -55,6 +57,12 @@ type Catalog interface {
 	ListServiceTemplates(ctx context.Context, f catalog.TemplateFilter) ([]catalog.ServiceTemplate, int, error)
 	RestoreServiceTemplate(ctx context.Context, userID, projectID string, number int64) (catalog.ServiceTemplate, error)
 	PurgeServiceTemplate(ctx context.Context, userID, projectID string, number int64) error
+	TouchBlobs(ctx context.Context, blobs []catalog.Blob) (missing []catalog.Blob, err error)
+	AddChart(ctx context.Context, userID string, chart catalog.Chart) (kept catalog.Chart, added bool, err error)
+	ListCharts(ctx context.Context, projectID string, limit int, cursor string) (charts []catalog.Chart, next string, err error)
+	ChartVersions(ctx context.Context, projectID, name string) ([]catalog.Chart, error)
+	Chart(ctx context.Context, projectID, name, version string) (catalog.Chart, error)
+	DeleteChart(ctx context.Context, userID, projectID, name, version string) error
 	ListAudit(ctx context.Context, filter catalog.AuditFilter) ([]catalog.AuditEntry, string, error)
 }
 
@@ -64,6 +72,8 @@ type Options struct {
 	Jobs    Jobs
 	Catalog Catalog
 	Staging upload.Staging
+	Blobs   Blobs
+	Targets Targets
 	Logger  *slog.Logger
 
 	MaxUploadBytes int64 // of one package, in bytes
@@ -89,13 +99,13 @@ func Register(r gin.IRouter, opts Options) {
 
 // invalid answers what the generated code could not read. Its errors name the parameter and hold nothing of ours.
 func invalid(c *gin.Context, err error) {
-	WriteError(c, fault.New(fault.Invalid, codeParameter, "The request cannot be read: %v.", err))
+	WriteError(c, fault.New(fault.Invalid, middleware.CodeParameter, "The request cannot be read: %v.", err))
 }
 
 // checkQuery refuses a query that generated code would silently read in part.
 func checkQuery(c *gin.Context) {
 	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
-		WriteError(c, fault.New(fault.Invalid, codeParameter, "The query is not properly encoded.").Wrap(err))
+		WriteError(c, fault.New(fault.Invalid, middleware.CodeParameter, "The query is not properly encoded.").Wrap(err))
 	}
 }
 
@@ -127,7 +137,7 @@ func (s *server) authorizeInstance(ctx context.Context, projectID, instanceID st
 }
 
 func badParameter(name, want string) error {
-	return fault.New(fault.Invalid, codeParameter, "The parameter %s must be %s.", name, want)
+	return fault.New(fault.Invalid, middleware.CodeParameter, "The parameter %s must be %s.", name, want)
 }
 
 // checkLimit reads the limit of a page; 0 leaves it to the catalog.

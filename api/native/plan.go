@@ -21,10 +21,13 @@ func (s *server) receiver() upload.Receiver {
 	return upload.Receiver{Staging: s.Staging, Logger: s.Logger, MaxBytes: s.MaxUploadBytes}
 }
 
-// limitBody refuses large bodies; the declared length of a package is looked at later: first comes who is calling.
+// limitBody refuses large bodies; those of a package or a chart are looked at later: first comes who is calling.
 func (s *server) limitBody(c *gin.Context) {
-	if c.FullPath() == routePlan {
+	switch c.FullPath() {
+	case routePlan:
 		middleware.CapBody(c.Request, s.receiver().MaxBody())
+		return
+	case routeCharts: // addons.ReadChart bounds what it reads
 		return
 	}
 	middleware.LimitBody(middleware.MaxJSONBytes, WriteError)(c)

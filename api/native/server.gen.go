@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"time"
@@ -37,6 +38,7 @@ func (e AssetKind) Valid() bool {
 
 // Defines values for JobKind.
 const (
+	AddonDelivery  JobKind = "addon-delivery"
 	AssetCopy      JobKind = "asset-copy"
 	AssetDelete    JobKind = "asset-delete"
 	AssetExport    JobKind = "asset-export"
@@ -47,6 +49,8 @@ const (
 // Valid indicates whether the value is a known member of the JobKind enum.
 func (e JobKind) Valid() bool {
 	switch e {
+	case AddonDelivery:
+		return true
 	case AssetCopy:
 		return true
 	case AssetDelete:
@@ -294,7 +298,7 @@ type AuditEntry struct {
 	ProjectID  string `json:"project_id"`
 	ResourceID string `json:"resource_id"`
 
-	// ResourceKind `job`, `application`, `task`, `digital-asset`, `service-template`, `user`, `project`, `instance` or `key`.
+	// ResourceKind `job`, `application`, `task`, `digital-asset`, `service-template`, `environment`, `addon`, `chart`, `user`, `project`, `instance` or `key`.
 	ResourceKind string `json:"resource_kind"`
 }
 
@@ -318,6 +322,40 @@ type Caller struct {
 	ProjectID *string `json:"project_id,omitempty"`
 	UserID    string  `json:"user_id"`
 	UserName  string  `json:"user_name"`
+}
+
+// Chart defines model for Chart.
+type Chart struct {
+	AppVersion  string    `json:"app_version"`
+	CreatedAt   time.Time `json:"created_at"`
+	CreatorID   string    `json:"creator_id"`
+	CreatorName string    `json:"creator_name"`
+	Description string    `json:"description"`
+
+	// Name A DNS label of at most 53 characters: the name of the add-ons that consist of it.
+	Name string `json:"name"`
+
+	// Sha256 Of the archive.
+	Sha256 string `json:"sha256"`
+
+	// Size Of the archive, in bytes.
+	Size int64 `json:"size"`
+
+	// Version A semantic version.
+	Version string `json:"version"`
+}
+
+// ChartPage defines model for ChartPage.
+type ChartPage struct {
+	Charts []Chart `json:"charts"`
+
+	// NextCursor Absent on the last page.
+	NextCursor *string `json:"next_cursor,omitempty"`
+}
+
+// ChartVersions defines model for ChartVersions.
+type ChartVersions struct {
+	Versions []Chart `json:"versions"`
 }
 
 // DataSource defines model for DataSource.
@@ -428,6 +466,8 @@ type ImportPlan struct {
 
 // Job defines model for Job.
 type Job struct {
+	// Attempt Of a running delivery, which try of the step this is.
+	Attempt   *int      `json:"attempt,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 
 	// EndedAt Absent while it runs.
@@ -439,6 +479,9 @@ type Job struct {
 
 	// Kind Such as `asset-import`.
 	Kind string `json:"kind"`
+
+	// LastFailure Of a running delivery, why the try before did not succeed.
+	LastFailure *string `json:"last_failure,omitempty"`
 
 	// Progress 1 only when the job has succeeded.
 	Progress  float64 `json:"progress"`
@@ -459,13 +502,19 @@ type Job struct {
 	// Step What a running job does at the moment.
 	Step *string `json:"step,omitempty"`
 
-	// Subject What the job is about; for an import the name of the uploaded file.
-	Subject  string `json:"subject"`
-	UserID   string `json:"user_id"`
-	UserName string `json:"user_name"`
+	// Subject What the job is about: for an import the name of the uploaded file, for a delivery the add-on's.
+	Subject string `json:"subject"`
+
+	// Tasks The steps of a delivery that have begun, in their order. Not in lists.
+	Tasks    *[]JobTask `json:"tasks,omitempty"`
+	UserID   string     `json:"user_id"`
+	UserName string     `json:"user_name"`
 
 	// WorkflowID Finds the job in the Temporal UI.
 	WorkflowID string `json:"workflow_id"`
+
+	// Workloads Of a running delivery, what its target waits for.
+	Workloads *[]Workload `json:"workloads,omitempty"`
 }
 
 // JobKind defines model for JobKind.
@@ -481,6 +530,21 @@ type JobPage struct {
 
 // JobState A queued job waits until those of its kind and user before it have ended.
 type JobState string
+
+// JobTask defines model for JobTask.
+type JobTask struct {
+	// CreatedAt When the step began.
+	CreatedAt time.Time `json:"created_at"`
+	Index     int       `json:"index"`
+
+	// Messages Oldest first.
+	Messages []string `json:"messages"`
+
+	// Name What the step does.
+	Name      string    `json:"name"`
+	State     string    `json:"state"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
 
 // PlannedAsset defines model for PlannedAsset.
 type PlannedAsset struct {
@@ -545,7 +609,7 @@ type Reason struct {
 	Message      string `json:"message"`
 	ResourceName string `json:"resource_name"`
 
-	// ResourceType `application`, `task` or `service-template`.
+	// ResourceType `application`, `task`, `digital-asset`, `service-template` or `addon`.
 	ResourceType string `json:"resource_type"`
 }
 
@@ -583,6 +647,20 @@ type ServiceTemplate struct {
 
 // ServiceTemplateReleaseState defines model for ServiceTemplate.ReleaseState.
 type ServiceTemplateReleaseState string
+
+// Target defines model for Target.
+type Target struct {
+	// ID The `cce_id` of an add-on.
+	ID string `json:"id"`
+
+	// Kind `cluster` or `bucket`.
+	Kind string `json:"kind"`
+}
+
+// TargetList defines model for TargetList.
+type TargetList struct {
+	Targets []Target `json:"targets"`
+}
 
 // TemplatePage defines model for TemplatePage.
 type TemplatePage struct {
@@ -660,8 +738,28 @@ type VersionList struct {
 	Versions []Version `json:"versions"`
 }
 
+// Workload defines model for Workload.
+type Workload struct {
+	// Kind Such as `Deployment`; `Manifests` for what a bucket holds.
+	Kind string `json:"kind"`
+
+	// Message Why it is not ready, as far as is known. Empty otherwise.
+	Message string `json:"message"`
+	Name    string `json:"name"`
+
+	// Ready Replicas, or pods, that are ready and of the wanted revision.
+	Ready  int `json:"ready"`
+	Wanted int `json:"wanted"`
+}
+
 // AssetID defines model for AssetId.
 type AssetID = string
+
+// ChartName defines model for ChartName.
+type ChartName = string
+
+// ChartVersion defines model for ChartVersion.
+type ChartVersion = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -729,6 +827,13 @@ type ListJobsParams struct {
 	State *JobStateFilter `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// CancelJobParams defines parameters for CancelJob.
+type CancelJobParams struct {
+	// Leave Whether what an add-on's delivery has changed on its target stays. For jobs of other kinds it is refused,
+	// `job.no_leave`.
+	Leave *bool `form:"leave,omitempty" json:"leave,omitempty"`
+}
+
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
 	// Limit How many at most; 50 where absent.
@@ -743,8 +848,28 @@ type ListAuditParams struct {
 	// Action Only this action, such as `job.started`.
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
-	// ResourceID Only what was done to this job, asset, user, instance or key.
+	// ResourceID Only what was done to this job, asset, environment, add-on, chart, user, instance or key.
 	ResourceID *string `form:"resource_id,omitempty" json:"resource_id,omitempty"`
+}
+
+// ListChartsParams defines parameters for ListCharts.
+type ListChartsParams struct {
+	// Limit How many at most; 50 where absent.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the last answer.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DownloadChartParams defines parameters for DownloadChart.
+type DownloadChartParams struct {
+	// IfNoneMatch The `ETag` of what the caller has, which is not sent again.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+}
+
+// HeadChartParams defines parameters for HeadChart.
+type HeadChartParams struct {
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ListAssetsParams defines parameters for ListAssets.
@@ -845,13 +970,34 @@ type ServerInterface interface {
 	GetJob(c *gin.Context, jobID JobID)
 	// CancelJob Ask a running job to stop and clean up
 	// (POST /api/v1/jobs/{job_id}/cancel)
-	CancelJob(c *gin.Context, jobID JobID)
+	CancelJob(c *gin.Context, jobID JobID, params CancelJobParams)
 	// GetMe Who the caller is, as the service sees it
 	// (GET /api/v1/me)
 	GetMe(c *gin.Context)
 	// ListAudit Who did what in a project, newest first
 	// (GET /api/v1/projects/{project_id}/audit)
 	ListAudit(c *gin.Context, projectID ProjectID, params ListAuditParams)
+	// ListCharts The charts of the add-on library, by name, each with its newest version
+	// (GET /api/v1/projects/{project_id}/charts)
+	ListCharts(c *gin.Context, projectID ProjectID, params ListChartsParams)
+	// PushChart Put a version of a chart into the add-on library
+	// (POST /api/v1/projects/{project_id}/charts)
+	PushChart(c *gin.Context, projectID ProjectID)
+	// ListChartVersions All versions of a chart, newest first by semantic versioning
+	// (GET /api/v1/projects/{project_id}/charts/{name})
+	ListChartVersions(c *gin.Context, projectID ProjectID, name ChartName)
+	// DeleteChart Remove a version of a chart from the library
+	// (DELETE /api/v1/projects/{project_id}/charts/{name}/{version})
+	DeleteChart(c *gin.Context, projectID ProjectID, name ChartName, version ChartVersion)
+	// GetChart One version of a chart
+	// (GET /api/v1/projects/{project_id}/charts/{name}/{version})
+	GetChart(c *gin.Context, projectID ProjectID, name ChartName, version ChartVersion)
+	// DownloadChart A version of a chart as it was pushed
+	// (GET /api/v1/projects/{project_id}/charts/{name}/{version}/archive)
+	DownloadChart(c *gin.Context, projectID ProjectID, name ChartName, version ChartVersion, params DownloadChartParams)
+	// HeadChart Size and digest of the archive
+	// (HEAD /api/v1/projects/{project_id}/charts/{name}/{version}/archive)
+	HeadChart(c *gin.Context, projectID ProjectID, name ChartName, version ChartVersion, params HeadChartParams)
 	// ListDigitalVersions All versions of a digital asset, newest first
 	// (GET /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions)
 	ListDigitalVersions(c *gin.Context, projectID ProjectID, assetID AssetID)
@@ -903,6 +1049,9 @@ type ServerInterface interface {
 	// RestoreTemplate Bring a deleted service template back
 	// (POST /api/v1/projects/{project_id}/service-templates/trash/{number}/restore)
 	RestoreTemplate(c *gin.Context, projectID ProjectID, number TemplateNumber)
+	// ListTargets The targets that add-ons of the project can be delivered to, by id
+	// (GET /api/v1/projects/{project_id}/targets)
+	ListTargets(c *gin.Context, projectID ProjectID)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1029,6 +1178,17 @@ func (siw *ServerInterfaceWrapper) CancelJob(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelJobParams
+
+	// ------------- Optional query parameter "leave" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "leave", c.Request.URL.Query(), &params.Leave, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter leave: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1036,7 +1196,7 @@ func (siw *ServerInterfaceWrapper) CancelJob(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.CancelJob(c, jobID)
+	siw.Handler.CancelJob(c, jobID, params)
 }
 
 // GetMe operation middleware
@@ -1118,6 +1278,329 @@ func (siw *ServerInterfaceWrapper) ListAudit(c *gin.Context) {
 	}
 
 	siw.Handler.ListAudit(c, projectID, params)
+}
+
+// ListCharts operation middleware
+func (siw *ServerInterfaceWrapper) ListCharts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListChartsParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListCharts(c, projectID, params)
+}
+
+// PushChart operation middleware
+func (siw *ServerInterfaceWrapper) PushChart(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PushChart(c, projectID)
+}
+
+// ListChartVersions operation middleware
+func (siw *ServerInterfaceWrapper) ListChartVersions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name ChartName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListChartVersions(c, projectID, name)
+}
+
+// DeleteChart operation middleware
+func (siw *ServerInterfaceWrapper) DeleteChart(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name ChartName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version ChartVersion
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter version: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteChart(c, projectID, name, version)
+}
+
+// GetChart operation middleware
+func (siw *ServerInterfaceWrapper) GetChart(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name ChartName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version ChartVersion
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter version: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetChart(c, projectID, name, version)
+}
+
+// DownloadChart operation middleware
+func (siw *ServerInterfaceWrapper) DownloadChart(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name ChartName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version ChartVersion
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter version: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadChartParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DownloadChart(c, projectID, name, version, params)
+}
+
+// HeadChart operation middleware
+func (siw *ServerInterfaceWrapper) HeadChart(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "name" -------------
+	var name ChartName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", c.Param("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter name: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "version" -------------
+	var version ChartVersion
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", c.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter version: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HeadChartParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.HeadChart(c, projectID, name, version, params)
 }
 
 // ListDigitalVersions operation middleware
@@ -1953,6 +2436,31 @@ func (siw *ServerInterfaceWrapper) RestoreTemplate(c *gin.Context) {
 	siw.Handler.RestoreTemplate(c, projectID, number)
 }
 
+// ListTargets operation middleware
+func (siw *ServerInterfaceWrapper) ListTargets(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "project_id" -------------
+	var projectID ProjectID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "project_id", c.Param("project_id"), &projectID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter project_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTargets(c, projectID)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -1997,6 +2505,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/service-templates/trash", wrapper.ListTemplateTrash)
 	router.DELETE(options.BaseURL+"/api/v1/projects/:project_id/service-templates/trash/:number", wrapper.PurgeTemplate)
 	router.POST(options.BaseURL+"/api/v1/projects/:project_id/service-templates/trash/:number/restore", wrapper.RestoreTemplate)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/charts", wrapper.ListCharts)
+	router.POST(options.BaseURL+"/api/v1/projects/:project_id/charts", wrapper.PushChart)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/charts/:name", wrapper.ListChartVersions)
+	router.DELETE(options.BaseURL+"/api/v1/projects/:project_id/charts/:name/:version", wrapper.DeleteChart)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/charts/:name/:version", wrapper.GetChart)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/charts/:name/:version/archive", wrapper.DownloadChart)
+	router.HEAD(options.BaseURL+"/api/v1/projects/:project_id/charts/:name/:version/archive", wrapper.HeadChart)
+	router.GET(options.BaseURL+"/api/v1/projects/:project_id/targets", wrapper.ListTargets)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/audit", wrapper.ListAudit)
 	router.GET(options.BaseURL+"/api/v1/projects/:project_id/jobs", wrapper.ListProjectJobs)
 	router.GET(options.BaseURL+"/api/v1/jobs", wrapper.ListJobs)
@@ -2267,7 +2783,8 @@ func (response GetJobdefaultApplicationProblemPlusJSONResponse) VisitGetJobRespo
 }
 
 type CancelJobRequestObject struct {
-	JobID JobID `json:"job_id"`
+	JobID  JobID `json:"job_id"`
+	Params CancelJobParams
 }
 
 type CancelJobResponseObject interface {
@@ -2292,6 +2809,23 @@ func (response CancelJob202JSONResponse) VisitCancelJobResponse(w http.ResponseW
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
 	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelJob400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelJob400ApplicationProblemPlusJSONResponse) VisitCancelJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2569,6 +3103,803 @@ func (response ListAuditdefaultApplicationProblemPlusJSONResponse) VisitListAudi
 	w.WriteHeader(response.StatusCode)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type ListChartsRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+	Params    ListChartsParams
+}
+
+type ListChartsResponseObject interface {
+	VisitListChartsResponse(w http.ResponseWriter) error
+}
+
+type ListCharts200ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListCharts200JSONResponse struct {
+	Body    ChartPage
+	Headers ListCharts200ResponseHeaders
+}
+
+func (response ListCharts200JSONResponse) VisitListChartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCharts400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListCharts400ApplicationProblemPlusJSONResponse) VisitListChartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCharts401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListCharts401ApplicationProblemPlusJSONResponse) VisitListChartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCharts403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListCharts403ApplicationProblemPlusJSONResponse) VisitListChartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCharts404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListCharts404ApplicationProblemPlusJSONResponse) VisitListChartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChartsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response ListChartsdefaultApplicationProblemPlusJSONResponse) VisitListChartsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChartRequestObject struct {
+	ProjectID   ProjectID `json:"project_id"`
+	ContentType string
+	Body        io.Reader
+}
+
+type PushChartResponseObject interface {
+	VisitPushChartResponse(w http.ResponseWriter) error
+}
+
+type PushChart200ResponseHeaders struct {
+	XRequestID string
+}
+
+type PushChart200JSONResponse struct {
+	Body    Chart
+	Headers PushChart200ResponseHeaders
+}
+
+func (response PushChart200JSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChart201ResponseHeaders struct {
+	XRequestID string
+}
+
+type PushChart201JSONResponse struct {
+	Body    Chart
+	Headers PushChart201ResponseHeaders
+}
+
+func (response PushChart201JSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChart400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response PushChart400ApplicationProblemPlusJSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChart401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response PushChart401ApplicationProblemPlusJSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChart403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response PushChart403ApplicationProblemPlusJSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChart404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response PushChart404ApplicationProblemPlusJSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChart409ResponseHeaders struct {
+	XRequestID string
+}
+
+type PushChart409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers PushChart409ResponseHeaders
+}
+
+func (response PushChart409ApplicationProblemPlusJSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PushChartdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response PushChartdefaultApplicationProblemPlusJSONResponse) VisitPushChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChartVersionsRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+	Name      ChartName `json:"name"`
+}
+
+type ListChartVersionsResponseObject interface {
+	VisitListChartVersionsResponse(w http.ResponseWriter) error
+}
+
+type ListChartVersions200ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListChartVersions200JSONResponse struct {
+	Body    ChartVersions
+	Headers ListChartVersions200ResponseHeaders
+}
+
+func (response ListChartVersions200JSONResponse) VisitListChartVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChartVersions401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListChartVersions401ApplicationProblemPlusJSONResponse) VisitListChartVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChartVersions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListChartVersions403ApplicationProblemPlusJSONResponse) VisitListChartVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChartVersions404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListChartVersions404ApplicationProblemPlusJSONResponse) VisitListChartVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListChartVersionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response ListChartVersionsdefaultApplicationProblemPlusJSONResponse) VisitListChartVersionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteChartRequestObject struct {
+	ProjectID ProjectID    `json:"project_id"`
+	Name      ChartName    `json:"name"`
+	Version   ChartVersion `json:"version"`
+}
+
+type DeleteChartResponseObject interface {
+	VisitDeleteChartResponse(w http.ResponseWriter) error
+}
+
+type DeleteChart204ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteChart204Response struct {
+	Headers DeleteChart204ResponseHeaders
+}
+
+func (response DeleteChart204Response) VisitDeleteChartResponse(w http.ResponseWriter) error {
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteChart401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteChart401ApplicationProblemPlusJSONResponse) VisitDeleteChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteChart403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteChart403ApplicationProblemPlusJSONResponse) VisitDeleteChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteChart404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteChart404ApplicationProblemPlusJSONResponse) VisitDeleteChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteChart409ResponseHeaders struct {
+	XRequestID string
+}
+
+type DeleteChart409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers DeleteChart409ResponseHeaders
+}
+
+func (response DeleteChart409ApplicationProblemPlusJSONResponse) VisitDeleteChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteChartdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response DeleteChartdefaultApplicationProblemPlusJSONResponse) VisitDeleteChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChartRequestObject struct {
+	ProjectID ProjectID    `json:"project_id"`
+	Name      ChartName    `json:"name"`
+	Version   ChartVersion `json:"version"`
+}
+
+type GetChartResponseObject interface {
+	VisitGetChartResponse(w http.ResponseWriter) error
+}
+
+type GetChart200ResponseHeaders struct {
+	XRequestID string
+}
+
+type GetChart200JSONResponse struct {
+	Body    Chart
+	Headers GetChart200ResponseHeaders
+}
+
+func (response GetChart200JSONResponse) VisitGetChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChart401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetChart401ApplicationProblemPlusJSONResponse) VisitGetChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChart403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetChart403ApplicationProblemPlusJSONResponse) VisitGetChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChart404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetChart404ApplicationProblemPlusJSONResponse) VisitGetChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChartdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response GetChartdefaultApplicationProblemPlusJSONResponse) VisitGetChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadChartRequestObject struct {
+	ProjectID ProjectID    `json:"project_id"`
+	Name      ChartName    `json:"name"`
+	Version   ChartVersion `json:"version"`
+	Params    DownloadChartParams
+}
+
+type DownloadChartResponseObject interface {
+	VisitDownloadChartResponse(w http.ResponseWriter) error
+}
+
+type DownloadChart200ResponseHeaders struct {
+	ContentLength int64
+	ETag          string
+	XRequestID    string
+}
+
+type DownloadChart200ApplicationGzipResponse struct {
+	Body          io.Reader
+	Headers       DownloadChart200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DownloadChart200ApplicationGzipResponse) VisitDownloadChartResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/gzip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(response.Headers.ContentLength))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DownloadChart304ResponseHeaders struct {
+	ETag       string
+	XRequestID string
+}
+
+type DownloadChart304Response struct {
+	Headers DownloadChart304ResponseHeaders
+}
+
+func (response DownloadChart304Response) VisitDownloadChartResponse(w http.ResponseWriter) error {
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(304)
+	return nil
+}
+
+type DownloadChart401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadChart401ApplicationProblemPlusJSONResponse) VisitDownloadChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadChart403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadChart403ApplicationProblemPlusJSONResponse) VisitDownloadChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadChart404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DownloadChart404ApplicationProblemPlusJSONResponse) VisitDownloadChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadChartdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response DownloadChartdefaultApplicationProblemPlusJSONResponse) VisitDownloadChartResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HeadChartRequestObject struct {
+	ProjectID ProjectID    `json:"project_id"`
+	Name      ChartName    `json:"name"`
+	Version   ChartVersion `json:"version"`
+	Params    HeadChartParams
+}
+
+type HeadChartResponseObject interface {
+	VisitHeadChartResponse(w http.ResponseWriter) error
+}
+
+type HeadChart200ResponseHeaders struct {
+	ContentLength int64
+	ETag          string
+	XRequestID    string
+}
+
+type HeadChart200Response struct {
+	Headers HeadChart200ResponseHeaders
+}
+
+func (response HeadChart200Response) VisitHeadChartResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Length", fmt.Sprint(response.Headers.ContentLength))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	return nil
+}
+
+type HeadChart304Response struct {
+}
+
+func (response HeadChart304Response) VisitHeadChartResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
+type HeadChart401Response struct {
+}
+
+func (response HeadChart401Response) VisitHeadChartResponse(w http.ResponseWriter) error {
+	w.WriteHeader(401)
+	return nil
+}
+
+type HeadChart403Response struct {
+}
+
+func (response HeadChart403Response) VisitHeadChartResponse(w http.ResponseWriter) error {
+	w.WriteHeader(403)
+	return nil
+}
+
+type HeadChart404Response struct {
+}
+
+func (response HeadChart404Response) VisitHeadChartResponse(w http.ResponseWriter) error {
+	w.WriteHeader(404)
+	return nil
+}
+
+type HeadChartdefaultResponse struct {
+	StatusCode int
+}
+
+func (response HeadChartdefaultResponse) VisitHeadChartResponse(w http.ResponseWriter) error {
+	w.WriteHeader(response.StatusCode)
+	return nil
 }
 
 type ListDigitalVersionsRequestObject struct {
@@ -4583,6 +5914,106 @@ func (response RestoreTemplatedefaultApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type ListTargetsRequestObject struct {
+	ProjectID ProjectID `json:"project_id"`
+}
+
+type ListTargetsResponseObject interface {
+	VisitListTargetsResponse(w http.ResponseWriter) error
+}
+
+type ListTargets200ResponseHeaders struct {
+	XRequestID string
+}
+
+type ListTargets200JSONResponse struct {
+	Body    TargetList
+	Headers ListTargets200ResponseHeaders
+}
+
+func (response ListTargets200JSONResponse) VisitListTargetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTargets401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListTargets401ApplicationProblemPlusJSONResponse) VisitListTargetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTargets403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListTargets403ApplicationProblemPlusJSONResponse) VisitListTargetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTargets404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListTargets404ApplicationProblemPlusJSONResponse) VisitListTargetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTargetsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	Headers    FailureResponseHeaders
+	StatusCode int
+}
+
+func (response ListTargetsdefaultApplicationProblemPlusJSONResponse) VisitListTargetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Request-Id", fmt.Sprint(response.Headers.XRequestID))
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListJobs The jobs of a project, newest first
@@ -4600,6 +6031,27 @@ type StrictServerInterface interface {
 	// ListAudit Who did what in a project, newest first
 	// (GET /api/v1/projects/{project_id}/audit)
 	ListAudit(ctx context.Context, request ListAuditRequestObject) (ListAuditResponseObject, error)
+	// ListCharts The charts of the add-on library, by name, each with its newest version
+	// (GET /api/v1/projects/{project_id}/charts)
+	ListCharts(ctx context.Context, request ListChartsRequestObject) (ListChartsResponseObject, error)
+	// PushChart Put a version of a chart into the add-on library
+	// (POST /api/v1/projects/{project_id}/charts)
+	PushChart(ctx context.Context, request PushChartRequestObject) (PushChartResponseObject, error)
+	// ListChartVersions All versions of a chart, newest first by semantic versioning
+	// (GET /api/v1/projects/{project_id}/charts/{name})
+	ListChartVersions(ctx context.Context, request ListChartVersionsRequestObject) (ListChartVersionsResponseObject, error)
+	// DeleteChart Remove a version of a chart from the library
+	// (DELETE /api/v1/projects/{project_id}/charts/{name}/{version})
+	DeleteChart(ctx context.Context, request DeleteChartRequestObject) (DeleteChartResponseObject, error)
+	// GetChart One version of a chart
+	// (GET /api/v1/projects/{project_id}/charts/{name}/{version})
+	GetChart(ctx context.Context, request GetChartRequestObject) (GetChartResponseObject, error)
+	// DownloadChart A version of a chart as it was pushed
+	// (GET /api/v1/projects/{project_id}/charts/{name}/{version}/archive)
+	DownloadChart(ctx context.Context, request DownloadChartRequestObject) (DownloadChartResponseObject, error)
+	// HeadChart Size and digest of the archive
+	// (HEAD /api/v1/projects/{project_id}/charts/{name}/{version}/archive)
+	HeadChart(ctx context.Context, request HeadChartRequestObject) (HeadChartResponseObject, error)
 	// ListDigitalVersions All versions of a digital asset, newest first
 	// (GET /api/v1/projects/{project_id}/digital-assets/{asset_id}/versions)
 	ListDigitalVersions(ctx context.Context, request ListDigitalVersionsRequestObject) (ListDigitalVersionsResponseObject, error)
@@ -4651,6 +6103,9 @@ type StrictServerInterface interface {
 	// RestoreTemplate Bring a deleted service template back
 	// (POST /api/v1/projects/{project_id}/service-templates/trash/{number}/restore)
 	RestoreTemplate(ctx context.Context, request RestoreTemplateRequestObject) (RestoreTemplateResponseObject, error)
+	// ListTargets The targets that add-ons of the project can be delivered to, by id
+	// (GET /api/v1/projects/{project_id}/targets)
+	ListTargets(ctx context.Context, request ListTargetsRequestObject) (ListTargetsResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -4763,10 +6218,11 @@ func (sh *strictHandler) GetJob(ctx *gin.Context, jobID JobID) {
 }
 
 // CancelJob operation middleware
-func (sh *strictHandler) CancelJob(ctx *gin.Context, jobID JobID) {
+func (sh *strictHandler) CancelJob(ctx *gin.Context, jobID JobID, params CancelJobParams) {
 	var request CancelJobRequestObject
 
 	request.JobID = jobID
+	request.Params = params
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.CancelJob(ctx, request.(CancelJobRequestObject))
@@ -4832,6 +6288,203 @@ func (sh *strictHandler) ListAudit(ctx *gin.Context, projectID ProjectID, params
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListAuditResponseObject); ok {
 		if err := validResponse.VisitListAuditResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListCharts operation middleware
+func (sh *strictHandler) ListCharts(ctx *gin.Context, projectID ProjectID, params ListChartsParams) {
+	var request ListChartsRequestObject
+
+	request.ProjectID = projectID
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCharts(ctx, request.(ListChartsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCharts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListChartsResponseObject); ok {
+		if err := validResponse.VisitListChartsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PushChart operation middleware
+func (sh *strictHandler) PushChart(ctx *gin.Context, projectID ProjectID) {
+	var request PushChartRequestObject
+
+	request.ProjectID = projectID
+	request.ContentType = ctx.ContentType()
+
+	request.Body = ctx.Request.Body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PushChart(ctx, request.(PushChartRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PushChart")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PushChartResponseObject); ok {
+		if err := validResponse.VisitPushChartResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListChartVersions operation middleware
+func (sh *strictHandler) ListChartVersions(ctx *gin.Context, projectID ProjectID, name ChartName) {
+	var request ListChartVersionsRequestObject
+
+	request.ProjectID = projectID
+	request.Name = name
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListChartVersions(ctx, request.(ListChartVersionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListChartVersions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListChartVersionsResponseObject); ok {
+		if err := validResponse.VisitListChartVersionsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteChart operation middleware
+func (sh *strictHandler) DeleteChart(ctx *gin.Context, projectID ProjectID, name ChartName, version ChartVersion) {
+	var request DeleteChartRequestObject
+
+	request.ProjectID = projectID
+	request.Name = name
+	request.Version = version
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteChart(ctx, request.(DeleteChartRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteChart")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DeleteChartResponseObject); ok {
+		if err := validResponse.VisitDeleteChartResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetChart operation middleware
+func (sh *strictHandler) GetChart(ctx *gin.Context, projectID ProjectID, name ChartName, version ChartVersion) {
+	var request GetChartRequestObject
+
+	request.ProjectID = projectID
+	request.Name = name
+	request.Version = version
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetChart(ctx, request.(GetChartRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetChart")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetChartResponseObject); ok {
+		if err := validResponse.VisitGetChartResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DownloadChart operation middleware
+func (sh *strictHandler) DownloadChart(ctx *gin.Context, projectID ProjectID, name ChartName, version ChartVersion, params DownloadChartParams) {
+	var request DownloadChartRequestObject
+
+	request.ProjectID = projectID
+	request.Name = name
+	request.Version = version
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadChart(ctx, request.(DownloadChartRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadChart")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DownloadChartResponseObject); ok {
+		if err := validResponse.VisitDownloadChartResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// HeadChart operation middleware
+func (sh *strictHandler) HeadChart(ctx *gin.Context, projectID ProjectID, name ChartName, version ChartVersion, params HeadChartParams) {
+	var request HeadChartRequestObject
+
+	request.ProjectID = projectID
+	request.Name = name
+	request.Version = version
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HeadChart(ctx, request.(HeadChartRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HeadChart")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(HeadChartResponseObject); ok {
+		if err := validResponse.VisitHeadChartResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -5311,6 +6964,32 @@ func (sh *strictHandler) RestoreTemplate(ctx *gin.Context, projectID ProjectID, 
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RestoreTemplateResponseObject); ok {
 		if err := validResponse.VisitRestoreTemplateResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTargets operation middleware
+func (sh *strictHandler) ListTargets(ctx *gin.Context, projectID ProjectID) {
+	var request ListTargetsRequestObject
+
+	request.ProjectID = projectID
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTargets(ctx, request.(ListTargetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTargets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTargetsResponseObject); ok {
+		if err := validResponse.VisitListTargetsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

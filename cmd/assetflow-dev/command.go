@@ -20,9 +20,10 @@ installed.
 
 Everything is kept in one folder (--data-dir) and is there again after a
 restart; remove the folder to begin anew. The first start makes a user "admin"
-with a random password and an access key, a project "demo" and an instance
-"demo" in it. Each start writes what is needed to use them, with the addresses,
-to <data-dir>/credentials.json, readable by its owner only.
+with a random password and an access key, a project "demo", and in it an
+instance "demo" and an environment "development". Each start writes what is
+needed to use them, with the addresses, to <data-dir>/credentials.json, readable
+by its owner only.
 
 It is for development. Whoever reaches the addresses of Temporal and its UI is
 not asked who they are: they are on this machine only, unless you name another
@@ -71,14 +72,21 @@ const (
 	sourcesFlag         = "replication-sources"
 )
 
-// keyRing reads the key ring that a file or the environment names; empty where none does.
-func keyRing(file string) (string, error) {
+// Targets are many lines.
+const (
+	targetsVariable     = "ASSETFLOW_ADDONS_TARGETS"
+	targetsFileVariable = targetsVariable + "_FILE"
+	targetsFlag         = "addons-targets-file"
+)
+
+// fileOr reads the file, or where none is named the variable; empty where neither is.
+func fileOr(file, variable, what string) (string, error) {
 	if file == "" {
-		return os.Getenv(keyRingVariable), nil
+		return os.Getenv(variable), nil
 	}
 	text, err := os.ReadFile(file) //nolint:gosec // the person names it
 	if err != nil {
-		return "", fmt.Errorf("read the replication key ring: %w", err)
+		return "", fmt.Errorf("read %s: %w", what, err)
 	}
 	return string(text), nil
 }
@@ -88,7 +96,7 @@ type runner func(ctx context.Context, out, logs io.Writer, opts devstack.Options
 
 func newCommand(run runner) *cobra.Command {
 	var opts devstack.Options
-	var logLevel, keyRingFile, sources string
+	var logLevel, keyRingFile, sources, targetsFile string
 	cmd := &cobra.Command{
 		Use:           "assetflow-dev",
 		Short:         "Run Assetflow with everything it needs in one process",
@@ -103,7 +111,10 @@ func newCommand(run runner) *cobra.Command {
 				return fmt.Errorf("--log-level: %w", err)
 			}
 			opts.Logger, opts.Version = logger, version()
-			if opts.KeyRing, err = keyRing(keyRingFile); err != nil {
+			if opts.KeyRing, err = fileOr(keyRingFile, keyRingVariable, "the replication key ring"); err != nil {
+				return err
+			}
+			if opts.Targets, err = fileOr(targetsFile, targetsVariable, "the targets"); err != nil {
 				return err
 			}
 			if opts.Sources, err = config.Origins(sources); err != nil {
@@ -121,6 +132,9 @@ func newCommand(run runner) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&keyRingFile, keyRingFlag, os.Getenv(keyRingFileVariable),
 		fmt.Sprintf("`file` with the replication key ring (or %s; default one made for this folder)", keyRingFileVariable))
+	cmd.Flags().StringVar(&targetsFile, targetsFlag, os.Getenv(targetsFileVariable),
+		fmt.Sprintf("`file` with the targets of add-ons (or %s, or %s for the text itself; default one in the stack's own bucket)",
+			targetsFileVariable, targetsVariable))
 	cmd.Flags().StringVar(&sources, sourcesFlag, os.Getenv(sourcesVariable),
 		fmt.Sprintf("`urls` of the S3 servers that may be copied from, with commas between (or %s)", sourcesVariable))
 	return cmd

@@ -146,14 +146,20 @@ func killAndGoOn(t *testing.T, c *client.Client, k kill, id string) client.Job {
 // killIn lets a worker kill itself in the job.
 func killIn(t *testing.T, c *client.Client, k kill, id string) {
 	t.Helper()
+	killWorker(t, k)
+	job, err := c.Job(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, client.Running, job.Status)
+}
+
+// killWorker lets a worker kill itself.
+func killWorker(t *testing.T, k kill) {
+	t.Helper()
 	killed := startWorker(t, k)
 	require.Error(t, killed.Wait(), "the worker did not come to the point where it kills itself")
 	status, ok := killed.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok)
 	require.Equal(t, syscall.SIGKILL, status.Signal())
-	job, err := c.Job(t.Context(), id)
-	require.NoError(t, err)
-	require.Equal(t, client.Running, job.Status)
 }
 
 // goOn lets another worker end the job.

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 
+	"assetflow/addons"
 	"assetflow/catalog"
 	"assetflow/devstack"
 	"assetflow/replication"
@@ -96,8 +97,12 @@ func runWorker(spec string) error {
 	if copies.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: s.Sources}); err != nil {
 		return err
 	}
+	targets, err := addons.ParseTargets(devstack.DefaultTargets, addons.Options{Client: store.Client(), Bucket: store.Bucket(), Logger: logger})
+	if err != nil {
+		return err
+	}
 	w := worker.New(c, worker.Options{
-		Catalog: cat, Storage: store, Logger: logger, Copies: copies, Interceptors: []interceptor.WorkerInterceptor{k},
+		Catalog: cat, Storage: store, Logger: logger, Copies: copies, Targets: targets, Interceptors: []interceptor.WorkerInterceptor{k},
 	})
 	if err := w.Start(); err != nil {
 		return err

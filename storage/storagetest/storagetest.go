@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		"Presign":    testPresign,
 		"Uploads":    testUploads,
 		"BlobUpload": testBlobUpload,
+		"Small":      testSmall,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

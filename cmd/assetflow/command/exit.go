@@ -229,6 +229,9 @@ func explainRefusal(e *client.Error) (text, hint string, code int) {
 	case e.RunningJob() != "":
 		id, _ := client.CanonicalJobID(e.RunningJob())
 		text = fmt.Sprintf("a job of this kind is running for you already: %s", id)
+		if e.Code == client.CodeStageRefused {
+			text = fmt.Sprintf("a job of this add-on is running already: %s", id)
+		}
 		hint = followHint(id)
 		code = ExitConflict
 	case e.Code == client.CodeWrongProject:
@@ -237,7 +240,13 @@ func explainRefusal(e *client.Error) (text, hint string, code int) {
 	case e.Code == client.CodeNoAsset, e.Code == client.CodeNoFile:
 		hint = "See what there is with `assetflow assets list --digital`."
 		code = ExitNotFound
-	case e.Code == client.CodeNameTaken:
+	case e.Code == client.CodeNoEnvironment:
+		hint = "See what there is with `assetflow environment list`."
+		code = ExitNotFound
+	case e.Code == client.CodeNoAddon:
+		hint = "Check the ids, and that you have a role in the project; `assetflow addon list` shows what an environment has."
+		code = ExitNotFound
+	case e.Code == client.CodeNameTaken, e.Code == client.CodeEnvironmentExists:
 		code = ExitConflict
 	case e.Code == client.CodeMainExists:
 		hint = "Upload it in another --category, or remove the main file with `assetflow assets remove-file`."

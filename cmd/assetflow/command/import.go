@@ -87,10 +87,14 @@ func (a *app) importPackage(ctx context.Context, flags *connectionFlags, path st
 
 // startFlags adds the flags of commands that start a job.
 func startFlags(cmd *cobra.Command, key, onConflict *string) {
-	cmd.Flags().StringVar(key, "idempotency-key", "", "`key` under which giving the command again starts no second job")
+	keyFlag(cmd, key)
 	cmd.Flags().StringVar(onConflict, "on-conflict", "", "queue or replace: wait for my running job of this kind, or cancel it")
 	_ = cmd.RegisterFlagCompletionFunc("on-conflict",
 		cobra.FixedCompletions([]string{client.Queue, client.Replace}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func keyFlag(cmd *cobra.Command, key *string) {
+	cmd.Flags().StringVar(key, "idempotency-key", "", "`key` under which giving the command again starts no second job")
 }
 
 func checkConflict(onConflict string) error {

@@ -9,13 +9,13 @@ import (
 	"assetflow/client"
 )
 
-var jobKinds = []string{client.KindImport, client.KindExport, client.KindDelete, client.KindCopy}
+var jobKinds = []string{client.KindImport, client.KindExport, client.KindDelete, client.KindCopy, client.KindDelivery}
 
 func (a *app) jobCommand() *cobra.Command {
 	return group("job", "Show, watch, list and cancel jobs",
-		`A job is what the service does for you: an import, an export, a deletion or a copy. It is durable: it goes on when
-nobody watches, and after a restart of the service. Its id is a UUID; the 32 digits without dashes that other clients show
-are the same.`,
+		`A job is what the service does for you: an import, an export, a deletion, a copy or the delivery of an add-on. It is
+durable: it goes on when nobody watches, and after a restart of the service. Its id is a UUID; the 32 digits without dashes
+that other clients show, or JOB and the UUID, are the same.`,
 		a.jobShowCommand(), a.jobWatchCommand(), a.jobListCommand(), a.jobCancelCommand())
 }
 
@@ -24,7 +24,9 @@ func (a *app) jobShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show JOB",
 		Short: "Show a job",
-		Long:  "Shows a job as it is now: its state, what it was started with, and what it has done or why it failed.",
+		Long: `Shows a job as it is now: its state, what it was started with, and what it has done or why it failed. Of the delivery of
+an add-on it shows each step with what it has to say, and while it runs what it waits for: how many replicas of each
+workload are ready, and, where the target is away, which attempt this is and why the last one failed.`,
 		Example: `  assetflow job show 0194f7a0-cccc-7000-8000-00000000cccc
   assetflow job show 0194f7a0cccc7000800000000000cccc -o json | jq -r .state`,
 		Args: arguments("JOB"),
@@ -51,7 +53,8 @@ func (a *app) jobWatchCommand() *cobra.Command {
 		Use:   "watch JOB",
 		Short: "Wait until a job has ended",
 		Long: `Shows a job's progress until it has ended, and then the job. The exit code is 0 when it succeeded and 6 when it failed
-or was cancelled. Ctrl-C ends the watching; the job goes on.`,
+or was cancelled. Ctrl-C ends the watching; the job goes on. Of the delivery of an add-on it shows each step as it comes,
+with what it has to say and what it waits for.`,
 		Example: `  assetflow job watch 0194f7a0-cccc-7000-8000-00000000cccc
   assetflow job watch "$id" --quiet && echo imported`,
 		Args: arguments("JOB"),
@@ -85,8 +88,13 @@ func (a *app) watch(ctx context.Context, c *client.Client, id string) error {
 func (a *app) await(ctx context.Context, c *client.Client, uuid, later, again string) (client.JobDetail, error) {
 	m := a.jobMeter()
 	answered := false
+	delivery := deliveryWatch{meter: m, now: a.now}
 	job, err := c.WatchJob(ctx, uuid, func(j client.JobDetail) {
 		answered = true
+		if len(j.Tasks) > 0 {
+			delivery.report(j)
+			return
+		}
 		step := j.Step
 		if j.State == client.JobQueued {
 			step = "Waiting for the jobs before it"
@@ -169,7 +177,7 @@ ASSETFLOW_INSTANCE) only those in that instance.`,
 	flags.add(cmd)
 	paging.add(cmd)
 	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `state`: queued, running, succeeded, failed or cancelled")
-	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`: asset-import, asset-export, asset-delete or asset-copy")
+	cmd.Flags().StringVar(&filter.Kind, "kind", "", "only jobs of this `kind`: asset-import, asset-export, asset-delete, asset-copy or addon-delivery")
 	cmd.Flags().StringVar(&filter.UserID, "user", "", "only jobs of the user with this `id`")
 	cmd.Flags().BoolVar(&mine, "mine", false, "only my own jobs")
 	cmd.MarkFlagsMutuallyExclusive("user", "mine")
@@ -184,24 +192,32 @@ var jobStates = []string{client.JobQueued, client.JobRunning, client.JobSucceede
 
 func (a *app) jobCancelCommand() *cobra.Command {
 	var (
-		flags connectionFlags
-		wait  bool
+		flags       connectionFlags
+		wait, leave bool
 	)
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "Cancel a running or waiting job",
 		Long: `Asks a running job to stop and clean up. It ends a moment later: cancelled and without any trace in the instance, or
 succeeded when it was too late. One that waits its turn ends at once. With --wait the command stays until then; its exit
-code is 0 when the job was cancelled.`,
-		Example: `  assetflow job cancel 0194f7a0-cccc-7000-8000-00000000cccc --wait`,
-		Args:    arguments("JOB"),
+code is 0 when the job was cancelled.
+
+The delivery of an add-on cleans up by bringing the target back to the last good version. With --leave the target keeps what
+was changed so far, such as to look at why workloads do not become ready.`,
+		Example: `  assetflow job cancel 0194f7a0-cccc-7000-8000-00000000cccc --wait
+  assetflow job cancel 0194f7a0-cccc-7000-8000-00000000cccc --leave`,
+		Args: arguments("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, conn, err := a.connect(&flags, 0)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			job, err := c.CancelJob(cmd.Context(), args[0])
+			cancel, done := c.CancelJob, "Job %s will stop and clean up."
+			if leave {
+				cancel, done = c.CancelJobLeaving, "Job %s will stop, and what it has changed on the target stays."
+			}
+			job, err := cancel(cmd.Context(), args[0])
 			if err != nil {
 				return conn.blame(err)
 			}
@@ -209,12 +225,13 @@ code is 0 when the job was cancelled.`,
 				return conn.blame(a.waitCancelled(cmd.Context(), c, job.ID))
 			}
 			return a.emit(job, func(s *sheet) {
-				s.line("Job %s will stop and clean up.", job.ID)
+				s.line(done, job.ID)
 			})
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the job has ended")
+	cmd.Flags().BoolVar(&leave, "leave", false, "of the delivery of an add-on: leave on the target what was changed")
 	return cmd
 }
 

@@ -56,7 +56,10 @@ func (a *app) showJob(s *sheet, j client.JobDetail) {
 			{"User", j.UserName}, {"Project", j.ProjectID}, {"Instance", j.InstanceID},
 			{"Started", a.time(j.CreatedAt)}, {"Ended", ended}, {"Workflow", j.WorkflowID},
 		},
+		attemptFields(j),
 	)...)
+	a.showTasks(s, j)
+	showWorkloads(s, j.Workloads)
 	showOutcome(s, j)
 }
 
@@ -85,6 +88,8 @@ func requestFields(j client.JobDetail) [][2]string {
 			return nil
 		}
 		return [][2]string{{"Asset", r.AssetID}, {"From region", r.SourceRegion}}
+	case client.KindDelivery:
+		return deliveryFields(j.Request)
 	}
 	return nil
 }
@@ -103,6 +108,9 @@ func (a *app) showEnd(s *sheet, j client.JobDetail) {
 		return
 	}
 	s.line("Job %s %s after %s.", j.ID, stateText(j.State), a.took(j))
+	if j.State != client.JobSucceeded {
+		a.showTasks(s, j)
+	}
 	showOutcome(s, j)
 }
 
@@ -125,6 +133,8 @@ func showOutcome(s *sheet, j client.JobDetail) {
 		showDeleted(s, j.Result)
 	case client.KindCopy:
 		showCopied(s, j)
+	case client.KindDelivery:
+		showDelivered(s, j.Result)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 type meter interface {
 	// at says how much is done. It may be called from several goroutines.
 	at(done int64, what string)
+	// say adds a line about what is being done.
+	say(line string)
 	// end removes what is in the way of the next line.
 	end()
 }
@@ -37,7 +39,7 @@ func (a *app) transferMeter(verb, name string, total int64) meter {
 	case a.silent():
 		return noMeter{}
 	case a.terminal(a.stderr):
-		return &barMeter{make: func() *progressbar.ProgressBar {
+		return &barMeter{w: a.stderr, make: func() *progressbar.ProgressBar {
 			return newBar(a.stderr, total, verb+"ing "+name,
 				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
 				progressbar.OptionUseIECUnits(true), progressbar.OptionShowTotalBytes(true))
@@ -62,7 +64,7 @@ func (a *app) jobMeter() meter {
 	case a.silent():
 		return noMeter{}
 	case a.terminal(a.stderr):
-		return &barMeter{make: func() *progressbar.ProgressBar {
+		return &barMeter{w: a.stderr, make: func() *progressbar.ProgressBar {
 			return newBar(a.stderr, jobSteps, "Waiting", progressbar.OptionSetPredictTime(false))
 		}}
 	}
@@ -75,6 +77,7 @@ func percent(fraction float64) int { return int(math.Floor(fraction * 100)) }
 
 // barMeter is a progress bar.
 type barMeter struct {
+	w    io.Writer
 	make func() *progressbar.ProgressBar
 
 	mu   sync.Mutex
@@ -104,6 +107,18 @@ func (m *barMeter) at(done int64, what string) {
 		m.bar.Describe(printable(what))
 	}
 	_ = m.bar.Set64(done) // a terminal that is gone is no reason to stop
+}
+
+func (m *barMeter) say(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bar != nil {
+		_ = m.bar.Clear()
+	}
+	_, _ = fmt.Fprintln(m.w, printable(line))
+	if m.bar != nil {
+		_ = m.bar.RenderBlank()
+	}
 }
 
 func (m *barMeter) end() {
@@ -138,10 +153,17 @@ func (m *lineMeter) at(done int64, what string) {
 	_, _ = fmt.Fprintln(m.w, printable(m.line(done, what)))
 }
 
+func (m *lineMeter) say(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, _ = fmt.Fprintln(m.w, printable(line))
+}
+
 func (m *lineMeter) end() {}
 
 // noMeter shows nothing.
 type noMeter struct{}
 
 func (noMeter) at(int64, string) {}
+func (noMeter) say(string)       {}
 func (noMeter) end()             {}

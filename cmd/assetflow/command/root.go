@@ -18,6 +18,7 @@ const (
 const (
 	groupClient  = "client"
 	groupPackage = "package"
+	groupAddon   = "addon"
 	groupService = "service"
 	groupAdmin   = "admin"
 )
@@ -25,9 +26,9 @@ const (
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "assetflow",
-		Short: "Import asset packages as durable jobs",
-		Long: `Assetflow imports asset packages as durable jobs. This program is the service itself, its administration, and
-the client with which packages are imported and jobs are followed.
+		Short: "Import, export, copy and deploy asset packages as durable jobs",
+		Long: `Assetflow imports, exports, deletes, copies and deploys asset packages as durable jobs. This program is the service
+itself, its administration, and the client with which packages are moved, add-ons are delivered and jobs are followed.
 
 ` + connectionHelp + `
 
@@ -58,6 +59,7 @@ the client with which packages are imported and jobs are followed.
 	root.AddGroup(
 		&cobra.Group{ID: groupClient, Title: "Import, export and look:"},
 		&cobra.Group{ID: groupPackage, Title: "Make packages and templates:"},
+		&cobra.Group{ID: groupAddon, Title: "Deliver add-ons to environments:"},
 		&cobra.Group{ID: groupService, Title: "Run the service:"},
 		&cobra.Group{ID: groupAdmin, Title: "Administer it (works on the database directly):"},
 	)
@@ -70,6 +72,7 @@ the client with which packages are imported and jobs are followed.
 	add(groupClient, a.loginCommand(), a.logoutCommand(), a.importCommand(), a.exportCommand(), a.jobCommand(), a.assetsCommand(),
 		a.trashCommand(), a.auditCommand())
 	add(groupPackage, a.packageCommand(), a.templateCommand())
+	add(groupAddon, a.environmentCommand(), a.addonCommand())
 	add(groupService, a.apiCommand(), a.workerCommand(), a.migrateCommand(), a.configCommand(), a.masterKeyCommand(), a.keyRingCommand())
 	add(groupAdmin, a.userCommand(), a.projectCommand(), a.instanceCommand())
 	root.AddCommand(a.versionCommand())

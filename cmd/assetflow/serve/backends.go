@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	tlog "go.temporal.io/sdk/log"
 
+	"assetflow/addons"
 	"assetflow/api"
 	"assetflow/api/codec"
 	"assetflow/api/metastudio"
@@ -48,6 +49,7 @@ type Backends struct {
 	Payloads *payload.Codec       // nil: Temporal keeps payloads in clear
 	KeyRing  *replication.KeyRing // nil: this region takes part in no copies
 	Fetcher  *replication.Fetcher // reads from the regions that are copied from
+	Targets  *addons.Targets      // where add-ons can be delivered to
 	Logger   *slog.Logger
 }
 
@@ -86,6 +88,11 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		PresignEndpoint: cfg.S3.PresignEndpoint,
 	}); err != nil {
 		return nil, err
+	}
+	if b.Targets, err = addons.ParseTargets(cfg.Addons.Targets, addons.Options{
+		Client: b.Storage.Client(), Bucket: b.Storage.Bucket(), Logger: logger,
+	}); err != nil {
+		return nil, fault.New(fault.Invalid, "config.targets", "addons.targets is not right: %s.", err)
 	}
 	data, failures := payload.Converters(b.Payloads)
 	if b.Temporal, err = client.NewLazyClient(client.Options{
@@ -224,6 +231,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Replication: metastudio.Replication{
 			KeyRing: b.KeyRing, Lifetime: b.Config.Replication.Lifetime, Trusts: b.Fetcher.Trusts,
 		},
+		Targets: b.Targets,
 		Ready: map[string]func(context.Context) error{
 			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
 		},
@@ -238,7 +246,8 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 func (b *Backends) jobs() *jobs.Service {
 	data, _ := payload.Converters(b.Payloads)
 	return jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger,
-		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithDataConverter(data), jobs.WithQueueLength(b.Config.Jobs.QueueLength))
+		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithDataConverter(data), jobs.WithQueueLength(b.Config.Jobs.QueueLength),
+		jobs.WithDelivery(b.Config.Addons.Deadline, b.Config.Addons.HealthTimeout))
 }
 
 // payloads says who may read encrypted payloads.
@@ -252,7 +261,7 @@ func (b *Backends) payloads() codec.Payloads {
 // Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end, and returns.
 func (b *Backends) Worker(ctx context.Context) error {
 	service := b.jobs()
-	w := worker.New(b.Temporal, worker.Options{
+	opts := worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
 		Jobs: service,
@@ -260,7 +269,11 @@ func (b *Backends) Worker(ctx context.Context) error {
 			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
 			ParallelFiles: b.Config.Replication.ParallelFiles,
 		},
-	})
+	}
+	if b.Config.Addons.Targets != "" { // otherwise deliveries are for workers that know the targets
+		opts.Targets = b.Targets
+	}
+	w := worker.New(b.Temporal, opts)
 	if err := w.Start(); err != nil {
 		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal cannot be reached at %s.", b.Config.Temporal.Address).Wrap(err)
 	}
