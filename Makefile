@@ -68,6 +68,7 @@ fuzz: ## fuzz what parses foreign bytes, a minute each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./auth/signature
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 60s ./auth/signature
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./hql
+	go test -run '^$$' -fuzz FuzzDecode -fuzztime 60s ./payload
 
 .PHONY: bench
 bench: ## print the figures of docs/benchmarks.md (about 15 minutes)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"assetflow/api/automation"
+	"assetflow/api/codec"
 	"assetflow/api/iam"
 	"assetflow/api/metastudio"
 	"assetflow/api/middleware"
@@ -37,6 +38,7 @@ func New(opts Options) http.Handler {
 	}
 	openapi.Register(r, opts.Version, opts.Region,
 		openapi.Document{Name: "automation", Title: "JP1/Automatic Operation service templates", YAML: automation.Document()},
+		openapi.Document{Name: "codec", Title: "Temporal payload codec", YAML: codec.Document()},
 		openapi.Document{Name: "iam", Title: "Identity service: tokens", YAML: iam.Document()},
 		openapi.Document{Name: "metastudio", Title: "MetaStudio digital assets", YAML: metastudio.Document()},
 		openapi.Document{Name: "native", Title: "Assetflow", YAML: native.Document()},
@@ -63,6 +65,9 @@ func New(opts Options) http.Handler {
 		Auth: opts.Auth, Jobs: opts.Jobs, Catalog: opts.Catalog, Staging: opts.Storage, Blobs: opts.Storage, Targets: opts.Targets, Logger: opts.Logger,
 		MaxUploadBytes: opts.MaxUploadBytes, TrashLifetime: opts.TrashLifetime,
 	})
+	if opts.Payloads.Codec != nil {
+		codec.Register(r, codec.Options{Auth: opts.Auth, Payloads: opts.Payloads, Logger: opts.Logger})
+	}
 
 	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))
 }

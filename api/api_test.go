@@ -102,7 +102,7 @@ func TestDocuments(t *testing.T) {
 	}})
 	require.Equal(t, "1.2.3", index.Version)
 	require.Equal(t, "north", index.Region)
-	require.Len(t, index.Documents, 6)
+	require.Len(t, index.Documents, 7)
 	for _, d := range index.Documents {
 		apitest.Run(t, h, nil, []apitest.Scenario{{
 			Name: d.Name, URL: d.URL, WantStatus: 200,
@@ -149,6 +149,7 @@ func TestForms(t *testing.T) {
 		scenario("PUT", "/Automation/v1/objects/ServiceTemplates", 405, []string{`"messageID":"KNAE90026-E"`}),
 		scenario("GET", "/Automation/v1/objects/ServiceTemplates", 401, []string{`"messageID":"KNAE90020-E"`}),
 		scenario("GET", "/api/v1/nothing", 404, problem),
+		scenario("POST", "/api/v1/codec/decode", 404, problem), // nothing is encrypted
 		scenario("GET", "/nothing", 404, problem),
 		scenario("GET", "/openapi/nothing.yaml", 404, problem),
 		scenario("POST", "/healthz", 405, []string{`"code":"api.method_not_allowed"`}),

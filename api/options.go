@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"assetflow/addons"
+	"assetflow/api/codec"
 	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
@@ -41,6 +42,8 @@ type Options struct {
 	TrashLifetime time.Duration // how long a deleted asset is kept; 0: until somebody purges it
 
 	Replication metastudio.Replication // how this region takes part in copies
+
+	Payloads codec.Payloads // who may read encrypted payloads; the zero value: there are none
 
 	Region  string // the region's name, shown in the index of /openapi, under which others know it as well
 	Version string // the program's version, shown in the index of /openapi

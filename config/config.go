@@ -56,6 +56,11 @@ type S3 struct {
 type Temporal struct {
 	Address   string // host:port of the frontend
 	Namespace string
+
+	PayloadKeys     Secret   // JSON, see payload.ParseKeys; empty: Temporal keeps payloads in clear
+	EncryptPayloads bool     // false: payloads that are encrypted are read, and none is made
+	PayloadReaders  []string // ids of the users who may have payloads decrypted
+	UIOrigins       []string // of the Temporal UI, whose pages may ask for that, scheme://host[:port]
 }
 
 // Jobs is how jobs are accepted.

@@ -43,7 +43,7 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, config.HTTP{Addr: ":8080"}, c.HTTP)
 	require.Equal(t, config.S3{Region: "us-east-1", Bucket: "assetflow"}, c.S3)
-	require.Equal(t, config.Temporal{Address: "127.0.0.1:7233", Namespace: "default"}, c.Temporal)
+	require.Equal(t, config.Temporal{Address: "127.0.0.1:7233", Namespace: "default", EncryptPayloads: true}, c.Temporal)
 	require.Equal(t, config.Log{Level: "info", Format: "auto"}, c.Log)
 	require.EqualValues(t, 5<<30, c.MaxUploadBytes)
 	require.Equal(t, "local", c.Region)
@@ -62,7 +62,13 @@ func TestEverySettingFromEverySource(t *testing.T) {
 http: {addr: "127.0.0.1:9000"}
 database: {url: "postgres://u:dbpass@db/assetflow"}
 s3: {endpoint: "http://s3:9000/", region: eu-1, bucket: bkt, access_key: AKID, secret_key: s3cr3t, path_style: false, presign_endpoint: "https://s3.example.com/"}
-temporal: {address: "t:7233", namespace: prod}
+temporal:
+  address: "t:7233"
+  namespace: prod
+  payload_keys: '{"primary": "hidden"}'
+  encrypt_payloads: false
+  payload_readers: [01890a5dac96774bbcceb302099a8057, 01890a5dac96774bbcceb302099a8058]
+  ui_origins: ["https://Temporal.example.com/"]
 master_key: mk
 max_upload_bytes: 1048576
 region: north
@@ -87,6 +93,9 @@ log: {level: debug, format: json}
 		"ASSETFLOW_S3_ENDPOINT=http://s3:9000/", "ASSETFLOW_S3_REGION=eu-1", "ASSETFLOW_S3_BUCKET=bkt",
 		"ASSETFLOW_S3_ACCESS_KEY=AKID", "ASSETFLOW_S3_SECRET_KEY=s3cr3t", "ASSETFLOW_S3_PATH_STYLE=false",
 		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
+		`ASSETFLOW_TEMPORAL_PAYLOAD_KEYS={"primary": "hidden"}`, "ASSETFLOW_TEMPORAL_ENCRYPT_PAYLOADS=0",
+		"ASSETFLOW_TEMPORAL_PAYLOAD_READERS=01890a5dac96774bbcceb302099a8057, 01890a5dac96774bbcceb302099a8058",
+		"ASSETFLOW_TEMPORAL_UI_ORIGINS=https://temporal.example.com",
 		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG",
 		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
 		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_JOBS_IMPORT_WAIT=45s", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
@@ -97,6 +106,9 @@ log: {level: debug, format: json}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
 		"--s3-region=eu-1", "--s3-bucket=bkt", "--s3-path-style=false", "--temporal-address=t:7233",
+		"--temporal-payload-keys-file=" + write(t, "keys", `{"primary": "hidden"}`+"\n"), "--temporal-encrypt-payloads=false",
+		"--temporal-payload-readers=01890a5dac96774bbcceb302099a8057,01890a5dac96774bbcceb302099a8058",
+		"--temporal-ui-origins=https://temporal.example.com",
 		"--temporal-namespace=prod", "--max-upload-bytes=1 MiB", "--region=north", "--log-level=debug", "--log-format=json",
 		"--jobs-queue-length=7", "--jobs-import-wait=45s", "--trash-keep=7d", "--archive-keep=1h30m", "--sweep-every=30s", "--sweep-grace=2h30m",
 		"--s3-access-key-file=" + write(t, "ak", "AKID\n"), "--s3-secret-key-file=" + write(t, "sk", "s3cr3t\n"),
@@ -123,7 +135,11 @@ log: {level: debug, format: json}
 				Endpoint: "http://s3:9000", Region: "eu-1", Bucket: "bkt", AccessKey: "AKID", SecretKey: "s3cr3t", PathStyle: false,
 				PresignEndpoint: "https://s3.example.com",
 			}, got.S3)
-			require.Equal(t, config.Temporal{Address: "t:7233", Namespace: "prod"}, got.Temporal)
+			require.Equal(t, config.Temporal{
+				Address: "t:7233", Namespace: "prod", PayloadKeys: `{"primary": "hidden"}`,
+				PayloadReaders: []string{"01890a5dac96774bbcceb302099a8057", "01890a5dac96774bbcceb302099a8058"},
+				UIOrigins:      []string{"https://temporal.example.com"},
+			}, got.Temporal)
 			require.Equal(t, "mk", string(got.MasterKey))
 			require.EqualValues(t, 1<<20, got.MaxUploadBytes)
 			require.Equal(t, "north", got.Region)
@@ -249,6 +265,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		wantThroughput = "want 0 or a number of bytes from 1KiB, also with KiB, MiB, GiB or TiB"
 		wantTargets    = "want a list of targets in JSON or YAML, as docs/addons.md describes it"
 		wantAddonTime  = `want a time from 10s to 24h, such as "90m"`
+		wantUsers      = "want ids of users, as `assetflow user list` prints them, with commas between"
+		wantUI         = `want URLs without a path, with commas between, such as "https://temporal.example.com"`
 		hintDB         = "; for a first try: sqlite:assetflow.db"
 	)
 	env := func(key, value, want string) (string, [2]string) {
@@ -275,6 +293,14 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"temporal.address", ":7233", wantTmprl},
 		{"temporal.address", "temporal", wantTmprl},
 		{"temporal.namespace", "a b", "want a name without blanks"},
+		{"temporal.encrypt_payloads", "maybe", "want true or false"},
+		{"temporal.payload_readers", "ada", wantUsers},
+		{"temporal.payload_readers", "01890a5d-ac96-774b-bcce-b302099a8057", wantUsers},
+		{"temporal.payload_readers", "01890a5dac96774bbcceb302099a8057,", wantUsers},
+		{"temporal.payload_readers", "*", wantUsers},
+		{"temporal.ui_origins", "https://temporal.example.com/ui", wantUI},
+		{"temporal.ui_origins", "*", wantUI},
+		{"temporal.ui_origins", "null", wantUI},
 		{"max_upload_bytes", "0", wantBytes},
 		{"max_upload_bytes", "-1", wantBytes},
 		{"max_upload_bytes", "6TiB", wantBytes},
@@ -359,6 +385,10 @@ func TestWhatIsWrongInAFile(t *testing.T) {
 			yaml: "replication: {key_ring: hidden}",
 			want: "replication.key_ring = \"[redacted]\" (from FILE); want the JSON that `assetflow key-ring` prints",
 		},
+		"keys for payloads that are none": {
+			yaml: "temporal: {payload_keys: hidden}",
+			want: "temporal.payload_keys = \"[redacted]\" (from FILE); want the JSON that `assetflow key-ring --payloads` prints",
+		},
 		"not a URL at all": {
 			yaml: "database: {url: 'host=x password=hidden'}",
 			want: `database.url = "[redacted]" (from FILE); want sqlite:<path> or postgres://user:password@host:port/database; for a first try: sqlite:assetflow.db`,
@@ -409,6 +439,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "", []string{
 		"ASSETFLOW_MASTER_KEY=hidden1", "ASSETFLOW_S3_ACCESS_KEY=hidden2", "ASSETFLOW_S3_SECRET_KEY=hidden3", `ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden6"}`,
+		`ASSETFLOW_TEMPORAL_PAYLOAD_KEYS={"primary": "hidden7"}`,
 		"ASSETFLOW_DATABASE_URL=postgres://u:hidden4@db/assetflow?password=hidden5",
 	}, nil, everything)
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 
 	failurepb "go.temporal.io/api/failure/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/converter"
 
 	"assetflow/activities"
 	"assetflow/catalog"
@@ -139,13 +140,14 @@ func (s *Service) Tasks(ctx context.Context, projectID, jobID string) ([]Task, e
 }
 
 // lookAt takes from a pending step of a delivery what a caller may see of it.
-func (j *Job) lookAt(pending *workflowpb.PendingActivityInfo) {
+func (s *Service) lookAt(j *Job, pending *workflowpb.PendingActivityInfo) {
 	j.Attempt = int(pending.GetAttempt())
 	var seen activities.DeliveryProgress
-	if details := pending.GetHeartbeatDetails(); details != nil && decodePayloads(details, &seen) == nil {
+	if details := pending.GetHeartbeatDetails(); details != nil && s.decodePayloads(details, &seen) == nil {
 		j.Workloads = seen.Workloads
 	}
 	if failure := pending.GetLastFailure(); failure != nil && seen.Attempt < pending.GetAttempt() {
+		converter.DecodeCommonFailureAttributes(s.data, failure)
 		j.LastFailure = sentenceOf(failure)
 	}
 }

@@ -92,6 +92,7 @@ func (e execution) jobID() string {
 // isOf reports whether the run is the job's.
 func (e execution) isOf(jobID string) bool { return e.desc != nil && e.jobID() == jobID }
 
-func decodePayloads(p *commonpb.Payloads, into any) error {
-	return converter.GetDefaultDataConverter().FromPayloads(p, into)
+// decodePayloads reads what a step or workflow has written, encrypted or not.
+func (s *Service) decodePayloads(p *commonpb.Payloads, into any) error {
+	return s.data.FromPayloads(p, into)
 }

@@ -39,9 +39,9 @@ func (s *Service) runningState(ctx context.Context, row catalog.Job, exec execut
 		if step, ok := stepOf(row.Kind, pending.GetActivityType().GetName()); ok {
 			job.Step = step.Title
 			if row.Kind == catalog.AddonDelivery {
-				job.lookAt(pending)
+				s.lookAt(&job, pending)
 			}
-			job.Progress = step.From + (step.To-step.From)*fraction(pending.GetHeartbeatDetails())
+			job.Progress = step.From + (step.To-step.From)*s.fraction(pending.GetHeartbeatDetails())
 			s.lastSteps.put(exec.runID(), step)
 			return job, nil
 		}
@@ -94,9 +94,9 @@ func stepOf(kind catalog.JobKind, activity string) (workflows.Step, bool) {
 }
 
 // fraction reads how much of a step is done from its last heartbeat, 0 where it said nothing yet.
-func fraction(details *commonpb.Payloads) float64 {
+func (s *Service) fraction(details *commonpb.Payloads) float64 {
 	var p activities.Progress
-	if details == nil || decodePayloads(details, &p) != nil || p.Total <= 0 {
+	if details == nil || s.decodePayloads(details, &p) != nil || p.Total <= 0 {
 		return 0
 	}
 	return min(1, max(0, float64(p.Done)/float64(p.Total)))

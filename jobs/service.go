@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"assetflow/catalog"
 	"assetflow/fault"
@@ -36,6 +37,8 @@ type Service struct {
 	storage   *storage.Store
 	logger    *slog.Logger
 	now       func() time.Time
+	// data is what the Temporal client has been given.
+	data converter.DataConverter
 	// queueLength is how many jobs wait for one workflow id.
 	queueLength int
 	// runs remembers a run of each job. Asking for a run by its id costs the Temporal server no read of its database.
@@ -52,10 +55,16 @@ type Option func(*Service)
 // WithNamespace names the Temporal namespace that the client works in; "default" without it.
 func WithNamespace(namespace string) Option { return func(s *Service) { s.namespace = namespace } }
 
+// WithDataConverter names the converter that the Temporal client has been given; the SDK's own without it.
+func WithDataConverter(data converter.DataConverter) Option {
+	return func(s *Service) { s.data = data }
+}
+
 // NewService makes a service over a Temporal client, the catalog, and the store that holds staged packages.
 func NewService(c client.Client, cat *catalog.Catalog, store *storage.Store, logger *slog.Logger, opts ...Option) *Service {
 	s := &Service{
-		temporal: c, namespace: client.DefaultNamespace, catalog: cat, storage: store, logger: logger, now: time.Now,
+		temporal: c, namespace: client.DefaultNamespace, data: converter.GetDefaultDataConverter(), catalog: cat, storage: store,
+		logger: logger, now: time.Now,
 		queueLength: DefaultQueueLength, deadline: DefaultDeliveryDeadline, healthTimeout: DefaultHealthTimeout,
 	}
 	for _, opt := range opts {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"regexp"
 )
 
 // Algorithm is the one algorithm that seals.
@@ -11,6 +12,10 @@ const Algorithm = "AES128_GCM"
 
 // maxAssetInfo is the contract's limit in bytes.
 const maxAssetInfo = 100_000
+
+// identifier is what the id of an asset or a file looks like. Ids become parts of keys in a bucket, so those that could
+// mean something in a path are refused at the border.
+var identifier = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Info is the replication info as it goes over the wire (MetaStudio v1, ReplicationAssetInfo). Whoever holds it can have
 // the asset copied until it expires, so it prints and logs as a placeholder.

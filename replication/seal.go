@@ -73,10 +73,10 @@ func Seal(ring *KeyRing, p Payload, assetID string, expires time.Time, random io
 	info := Info{
 		AssetID: assetID, ExpireTime: expires.Unix(),
 		EncryptionInfo: Encryption{
-			Algorithm: Algorithm, KeyID: KeyID(ring.primary), IV: base64.StdEncoding.EncodeToString(nonce),
+			Algorithm: Algorithm, KeyID: KeyID(ring.Primary()), IV: base64.StdEncoding.EncodeToString(nonce),
 		},
 	}
-	sealed := ring.keys[ring.primary].Seal(nil, nonce, plaintext, info.associated())
+	sealed := ring.Key(ring.Primary()).Seal(nil, nonce, plaintext, info.associated())
 	info.AssetInfo = info.EncryptionInfo.IV + ":" + base64.StdEncoding.EncodeToString(sealed)
 	return info, nil
 }
@@ -93,7 +93,7 @@ func Open(ring *KeyRing, info Info, ownRegion string, now time.Time) (Payload, e
 	if err != nil {
 		return Payload{}, err
 	}
-	aead := ring.keys[string(info.EncryptionInfo.KeyID)]
+	aead := ring.Key(string(info.EncryptionInfo.KeyID))
 	if aead == nil {
 		return Payload{}, errKey
 	}
@@ -197,4 +197,16 @@ func parsePlaintext(padded []byte) (Payload, error) {
 		return Payload{}, err
 	}
 	return p, p.check()
+}
+
+// decodeBase64 reads the one text that stands for the bytes: with padding, without blanks.
+func decodeBase64(text string) ([]byte, error) {
+	data, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) != base64.StdEncoding.EncodedLen(len(data)) {
+		return nil, errors.New("base64 with line breaks") // which the decoder passes over
+	}
+	return data, nil
 }

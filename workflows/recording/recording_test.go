@@ -30,10 +30,12 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
+	"google.golang.org/protobuf/proto"
 
 	"assetflow/activities"
 	"assetflow/catalog"
 	embedded "assetflow/embedded/temporal"
+	"assetflow/payload"
 	assetworker "assetflow/worker"
 	"assetflow/workflows"
 )
@@ -56,6 +58,7 @@ type scene struct {
 	leaves    bool                     // the cancellation leaves things as they are
 	stuck     bool                     // the roll-back is refused, or waits for a second cancellation where that leaves things as they are
 	queued    []activities.QueuedStart // what waits, for the queue
+	encrypted bool                     // with the keys in testdata/encrypted
 	taken     bool                     // a run that ends when it is cancelled holds the jobs' workflow id at first
 	want      enumspb.WorkflowExecutionStatus
 }
@@ -151,6 +154,17 @@ func scenes() []scene {
 	)...)
 }
 
+// encrypted gives runs of an import once more, with encrypted payloads.
+func encrypted() []scene {
+	all := slices.DeleteFunc(scenes(), func(s scene) bool {
+		return s.folder != "import-assets" || !slices.Contains([]string{"success", "failure-rejected-package", "cancel-in-store"}, s.name)
+	})
+	for i := range all {
+		all[i].folder, all[i].encrypted = "encrypted/"+all[i].folder, true
+	}
+	return all
+}
+
 // deliveries gives the runs of DeliverAddon.
 func deliveries() []scene {
 	job := activities.DeliveryJob{
@@ -215,18 +229,28 @@ func TestRecordHistories(t *testing.T) {
 	})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
-	c, err := client.Dial(client.Options{HostPort: server.Addr(), Identity: "recorder", Logger: log.NewStructuredLogger(quiet)})
+	text, err := os.ReadFile("../testdata/encrypted/payload-keys")
 	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	keys, err := payload.ParseKeys(string(text))
+	require.NoError(t, err)
 
-	for _, s := range scenes() {
+	for _, s := range append(scenes(), encrypted()...) {
 		t.Run(s.folder+"/"+s.name, func(t *testing.T) {
 			t.Parallel()
+			data, failures := payload.Converters(payload.NewCodec(keys, s.encrypted))
+			c, err := client.Dial(client.Options{
+				HostPort: server.Addr(), Identity: "recorder", Logger: log.NewStructuredLogger(quiet),
+				DataConverter: data, FailureConverter: failures,
+			})
+			require.NoError(t, err)
+			t.Cleanup(c.Close)
 			history := play(t, c, s)
 
-			replayer := worker.NewWorkflowReplayer()
+			replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DataConverter: data, FailureConverter: failures})
+			require.NoError(t, err)
 			assetworker.RegisterWorkflows(replayer)
-			require.NoError(t, replayer.ReplayWorkflowHistory(nil, history))
+			// A replay decrypts the texts of failures in place.
+			require.NoError(t, replayer.ReplayWorkflowHistory(nil, proto.Clone(history).(*historypb.History)))
 			if *record {
 				write(t, filepath.Join("..", "testdata", s.folder, s.name+".json"), history)
 			}

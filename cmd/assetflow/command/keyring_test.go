@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"assetflow/payload"
 	"assetflow/replication"
 )
 
@@ -23,6 +24,12 @@ func TestKeyRing(t *testing.T) {
 	r = newApp(t).exec(t.Context(), "key-ring", "north-1")
 	require.Equal(t, ExitOK, r.code)
 	require.Contains(t, r.stdout, `"primary":"north-1"`)
+	r = newApp(t).exec(t.Context(), "key-ring", "--payloads", "2026-11")
+	require.Equal(t, ExitOK, r.code)
+	keys, err := payload.ParseKeys(strings.TrimSuffix(r.stdout, "\n"))
+	require.NoError(t, err)
+	require.Equal(t, "2026-11", keys.Primary())
+	require.Equal(t, ExitUsage, newApp(t).exec(t.Context(), "key-ring", "--payloads", "a b").code)
 	require.Equal(t, ExitUsage, newApp(t).exec(t.Context(), "key-ring", "a b").code)
 	require.Equal(t, ExitUsage, newApp(t).exec(t.Context(), "key-ring", "a", "b").code)
 }

@@ -17,12 +17,14 @@ import (
 
 	"assetflow/addons"
 	"assetflow/api"
+	"assetflow/api/codec"
 	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/config"
 	"assetflow/fault"
 	"assetflow/jobs"
+	"assetflow/payload"
 	"assetflow/replication"
 	"assetflow/storage"
 	"assetflow/worker"
@@ -44,6 +46,7 @@ type Backends struct {
 	Catalog  *catalog.Catalog
 	Storage  *storage.Store
 	Temporal client.Client
+	Payloads *payload.Codec       // nil: Temporal keeps payloads in clear
 	KeyRing  *replication.KeyRing // nil: this region takes part in no copies
 	Fetcher  *replication.Fetcher // reads from the regions that are copied from
 	Targets  *addons.Targets      // where add-ons can be delivered to
@@ -63,6 +66,13 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		if b.KeyRing, err = replication.ParseKeyRing(string(cfg.Replication.KeyRing)); err != nil {
 			return nil, fault.New(fault.Invalid, "config.key_ring", "replication.key_ring is not right: %s.", err)
 		}
+	}
+	if cfg.Temporal.PayloadKeys != "" {
+		keys, err := payload.ParseKeys(string(cfg.Temporal.PayloadKeys))
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "config.payload_keys", "temporal.payload_keys is not right: %s.", err)
+		}
+		b.Payloads = payload.NewCodec(keys, cfg.Temporal.EncryptPayloads)
 	}
 	if b.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{
 		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput,
@@ -84,8 +94,9 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	}); err != nil {
 		return nil, fault.New(fault.Invalid, "config.targets", "addons.targets is not right: %s.", err)
 	}
+	data, failures := payload.Converters(b.Payloads)
 	if b.Temporal, err = client.NewLazyClient(client.Options{
-		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace,
+		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace, DataConverter: data, FailureConverter: failures,
 		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
 	}); err != nil {
 		return nil, fmt.Errorf("open Temporal: %w", err)
@@ -216,7 +227,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		Jobs:    b.jobs(),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
-		TemplateImportWait: b.Config.Jobs.ImportWait,
+		TemplateImportWait: b.Config.Jobs.ImportWait, Payloads: b.payloads(),
 		Replication: metastudio.Replication{
 			KeyRing: b.KeyRing, Lifetime: b.Config.Replication.Lifetime, Trusts: b.Fetcher.Trusts,
 		},
@@ -233,9 +244,18 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 }
 
 func (b *Backends) jobs() *jobs.Service {
+	data, _ := payload.Converters(b.Payloads)
 	return jobs.NewService(b.Temporal, b.Catalog, b.Storage, b.Logger,
-		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithQueueLength(b.Config.Jobs.QueueLength),
+		jobs.WithNamespace(b.Config.Temporal.Namespace), jobs.WithDataConverter(data), jobs.WithQueueLength(b.Config.Jobs.QueueLength),
 		jobs.WithDelivery(b.Config.Addons.Deadline, b.Config.Addons.HealthTimeout))
+}
+
+// payloads says who may read encrypted payloads.
+func (b *Backends) payloads() codec.Payloads {
+	if b.Payloads == nil {
+		return codec.Payloads{}
+	}
+	return codec.Payloads{Codec: b.Payloads, Readers: b.Config.Temporal.PayloadReaders, Origins: b.Config.Temporal.UIOrigins}
 }
 
 // Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end, and returns.
