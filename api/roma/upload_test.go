@@ -35,7 +35,7 @@ func connect(t *testing.T, server *httptest.Server) net.Conn {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Minute)))
 	return conn
 }
 
@@ -68,7 +68,7 @@ func largeDeployment(t *testing.T, pace middleware.Pace) (*deployment, *httptest
 // waitStaging waits until an upload has got as far as the store.
 func (d *deployment) waitStaging() {
 	d.t.Helper()
-	require.Eventually(d.t, func() bool { return len(d.staged()) > 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(d.t, func() bool { return len(d.staged()) > 0 }, time.Minute, 10*time.Millisecond)
 }
 
 func TestBrokenUploadLeavesNothing(t *testing.T) {
@@ -93,7 +93,7 @@ func TestBrokenUploadLeavesNothing(t *testing.T) {
 			require.NoError(t, err)
 			d.waitStaging()
 			require.NoError(t, tc.leave(conn))
-			require.Eventually(t, func() bool { return len(d.staged()) == 0 }, 20*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return len(d.staged()) == 0 }, time.Minute, 20*time.Millisecond)
 			require.Empty(t, d.jobs.started)
 		})
 	}

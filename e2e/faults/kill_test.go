@@ -71,7 +71,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := stack.Stop(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the stack:", err)
@@ -209,7 +209,7 @@ func TestAKilledWorkerLosesNoSelection(t *testing.T) {
 					return false
 				}
 				return true
-			}, 30*time.Second, 20*time.Millisecond, "the archive stays after its download")
+			}, time.Minute, 20*time.Millisecond, "the archive stays after its download")
 		})
 	}
 	t.Run("delete/CommitDeletion", func(t *testing.T) {

@@ -29,7 +29,7 @@ import (
 
 const (
 	taskQueue = "test"
-	patience  = 20 * time.Second
+	patience  = time.Minute
 )
 
 var activityOptions = activity.RegisterOptions{Name: "Step"}

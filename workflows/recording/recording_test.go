@@ -181,7 +181,7 @@ func TestRecordHistories(t *testing.T) {
 // play runs the scene to its end on a task queue of its own and returns its history.
 func play(t *testing.T, c client.Client, s scene) *historypb.History {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	queue := s.folder + "/" + s.name
 	w := worker.New(c, queue, worker.Options{MaxHeartbeatThrottleInterval: 100 * time.Millisecond})
