@@ -249,7 +249,7 @@ type heartbeat struct {
 // awaitHeartbeat waits until the server has been told such a heartbeat.
 func (c *copier) awaitHeartbeat(jobID string, like func(heartbeat) bool) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Minute)
 	defer cancel()
 	var last heartbeat
 	for {
