@@ -69,12 +69,10 @@ func TestStalledBodyIsCut(t *testing.T) {
 			t.Parallel()
 			conn := dial(t, testPace, countBody)
 			write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n3\r\nabc\r\n", encoding)
-			start := time.Now()
 			r := bufio.NewReader(conn)
 			resp, body := readAnswer(t, r)
 			require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 			require.Equal(t, middleware.CodeBodyStalled, strings.TrimSpace(body))
-			require.Less(t, time.Since(start), 5*time.Second)
 			_, err := r.ReadByte()
 			require.ErrorIs(t, err, io.EOF, "the connection is closed")
 		})
@@ -153,19 +151,17 @@ func TestRefusalBeforeContinue(t *testing.T) {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			t.Parallel()
 			pace := testPace
-			pace.Window, pace.LingerTime = 10*time.Second, 10*time.Second
+			pace.Window, pace.LingerTime = time.Hour, time.Hour // what waited for the body would not come
 			conn := dial(t, pace, func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, "no", http.StatusForbidden)
 			})
-			start := time.Now()
 			write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", length)
 			r := bufio.NewReader(conn)
 			resp, _ := readAnswer(t, r)
 			require.Equal(t, http.StatusForbidden, resp.StatusCode)
 			require.True(t, resp.Close)
 			_, err := r.ReadByte()
-			require.ErrorIs(t, err, io.EOF)
-			require.Less(t, time.Since(start), pace.Window/2, "it is not waited for a body that nobody sends")
+			require.ErrorIs(t, err, io.EOF, "it is not waited for a body that nobody sends")
 		})
 	}
 }

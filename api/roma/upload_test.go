@@ -133,9 +133,8 @@ func TestStalledUploadIsCut(t *testing.T) {
 // A refusal that needs nothing of the body reaches a client before it has sent any of it.
 func TestRefusedBeforeTheBody(t *testing.T) {
 	t.Parallel()
-	d, server := largeDeployment(t, middleware.DefaultPace(30*time.Second))
+	d, server := largeDeployment(t, middleware.DefaultPace(time.Hour)) // an answer that waited for the body would not come
 	d.jobs.running = jobs.NewID()
-	start := time.Now()
 	t.Run("the client waits for 100 Continue", func(t *testing.T) {
 		conn := connect(t, server)
 		d.writeHead(conn, 1<<29, "Expect: 100-continue\r\n")
@@ -163,7 +162,6 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusForbidden, resp.StatusCode)
 	})
-	require.Less(t, time.Since(start), 15*time.Second)
 	d.requireNothingStaged()
 }
 
