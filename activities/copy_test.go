@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/worker"
 
 	"assetflow/activities"
 	"assetflow/catalog"
@@ -66,10 +69,13 @@ func (n *northern) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // requests gives how often an object was asked for.
-func (n *northern) requests(path string) int {
+func (n *northern) requests(path string) int { return len(n.ranges(path)) }
+
+// ranges gives where the ranges begin that an object was asked for, as they arrived.
+func (n *northern) ranges(path string) []int64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.asked[path])
+	return slices.Clone(n.asked[path])
 }
 
 // copying is a copy that is about to be made.
@@ -81,8 +87,9 @@ type copying struct {
 	job    activities.CopyJob
 	files  []replication.ManifestFile
 	sealed replication.Payload
-	beats  []heartbeat
 	mu     sync.Mutex
+	beats  []heartbeat // as the server hears them
+	told   heartbeat   // the last one, whether the server has heard it or not
 }
 
 // heartbeat is what the copying step tells.
@@ -97,7 +104,7 @@ func newCopying(t *testing.T, sizes ...int) *copying {
 	c := &copying{service: newService(t), t: t, north: newNorthern(t)}
 	ring, err := replication.ParseKeyRing(keyRing)
 	require.NoError(t, err)
-	fetcher, err := replication.NewFetcher(replication.FetcherOptions{Sources: []string{c.north.url}, FirstPause: time.Millisecond})
+	fetcher, err := replication.NewFetcher(replication.FetcherOptions{Sources: []string{c.north.url}, FirstPause: time.Millisecond, Silence: 5 * time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(fetcher.Close)
 	c.steps = &activities.Copy{
@@ -169,7 +176,7 @@ func (c *copying) stage(expires time.Time) {
 func do[T any](c *copying, last any, step any, args ...any) (result T, err error) {
 	c.t.Helper()
 	env := environment(c.steps)
-	env.SetTestTimeout(time.Minute)
+	env.SetTestTimeout(5 * time.Minute)
 	if last != nil {
 		env.SetHeartbeatDetails(last)
 	}
@@ -181,6 +188,7 @@ func do[T any](c *copying, last any, step any, args ...any) (result T, err error
 			c.beats = append(c.beats, beat)
 		}
 	})
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&watch{told: c.hear}}})
 	answer, err := env.ExecuteActivity(step, args...)
 	if err != nil {
 		require.NotContains(c.t, err.Error(), "very-secret")
@@ -189,6 +197,20 @@ func do[T any](c *copying, last any, step any, args ...any) (result T, err error
 	}
 	require.NoError(c.t, answer.Get(&result))
 	return result, nil
+}
+
+// hear notes what a step tells.
+func (c *copying) hear(details any) {
+	text, err := json.Marshal(details)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.told = heartbeat{}
+		err = json.Unmarshal(text, &c.told)
+	}
+	if err != nil {
+		c.t.Error(err)
+	}
 }
 
 func (c *copying) read() (activities.CopyManifest, error) {
@@ -413,25 +435,26 @@ func TestCopyFilesGoesOn(t *testing.T) {
 			found, err := c.read()
 			require.NoError(t, err)
 			content := c.north.objects["/f1"]
-			twoParts := make(chan struct{}) // both have been asked for, and arrive
-			var served sync.WaitGroup
-			served.Add(2)
-			go func() { served.Wait(); close(twoParts) }()
 			c.north.answers["/f1"] = func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasPrefix(r.Header.Get("Range"), fmt.Sprintf("bytes=%d-", 0)) || strings.HasPrefix(r.Header.Get("Range"), fmt.Sprintf("bytes=%d-", storage.PartSize)) {
+				var off int64
+				_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &off)
+				switch off / storage.PartSize {
+				case 0, 1:
 					http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
-					served.Done()
-					return
-				}
-				<-twoParts
-				for c.parts() != 2 { // the answer must not overtake them
-					select {
-					case <-time.After(20 * time.Millisecond):
-					case <-r.Context().Done(): // another part has been answered, and the step has ended
-						return
+				case 2:
+					// What is refused must overtake nothing: neither what was answered, nor a request that would be taken for
+					// one of the next try.
+					for !c.toldOf(2) || !c.askedForAll() {
+						select {
+						case <-time.After(20 * time.Millisecond):
+						case <-r.Context().Done():
+							return
+						}
 					}
+					w.WriteHeader(http.StatusServiceUnavailable)
+				default:
+					<-r.Context().Done() // the step has ended
 				}
-				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 			_, err = c.fetch(nil, found)
 			require.Error(t, err)
@@ -451,7 +474,11 @@ func TestCopyFilesGoesOn(t *testing.T) {
 			copied, err := c.fetch(map[string]any{"done": last.Done, "total": last.Total, "next": last.Next, "uploads": last.Uploads}, found)
 			require.NoError(t, err)
 			require.Equal(t, activities.CopiedFiles{Files: 1, Bytes: size, Present: 1}, copied)
-			require.Equal(t, 5-test.from, c.north.requests("/f1"))
+			var missing []int64
+			for part := test.from; part < 5; part++ {
+				missing = append(missing, int64(part)*storage.PartSize)
+			}
+			require.ElementsMatch(t, missing, c.north.ranges("/f1"))
 			require.Zero(t, c.north.requests("/f0"))
 			c.requireBlobs()
 			require.NoError(t, c.store.ClearStaging(t.Context(), c.job.ProjectID, c.job.JobID))
@@ -460,21 +487,22 @@ func TestCopyFilesGoesOn(t *testing.T) {
 	}
 }
 
-// parts counts the parts of the one upload.
-func (c *copying) parts() (n int) {
-	for u, err := range c.store.ListUnfinishedUploads(c.t.Context(), "blobs/") {
-		if err != nil {
-			return -1
-		}
-		upload, err := c.store.ContinueBlobUpload(c.files[1].SHA256, u.UploadID)
-		if err != nil {
-			return -1
-		}
-		for range upload.ListParts(c.t.Context()) {
-			n++
+// toldOf tells whether the step has told that the small file is stored, and so many parts of the large one.
+func (c *copying) toldOf(parts float64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told.Next == 1 && c.told.Uploads[c.files[1].SHA256]["parts"] == parts
+}
+
+// askedForAll tells whether every part of the large file has been asked for.
+func (c *copying) askedForAll() bool {
+	asked := c.north.ranges("/f1")
+	for off := int64(0); off < c.files[1].Size; off += storage.PartSize {
+		if !slices.Contains(asked, off) {
+			return false
 		}
 	}
-	return n
+	return true
 }
 
 func (c *copying) abortUploads() {

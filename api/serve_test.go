@@ -53,7 +53,7 @@ func (s *serving) wait() {
 	select {
 	case err := <-s.done:
 		require.NoError(s.t, err)
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(s.t, "Serve does not end")
 	}
 }
@@ -70,7 +70,7 @@ func TestServeDrains(t *testing.T) {
 		close(inside)
 		<-goOn
 		_, _ = fmt.Fprint(w, "finished ", r.Context().Err())
-	}, 10*time.Second, time.Second)
+	}, time.Minute, time.Second)
 	answers := make(chan answer, 1)
 	go func() {
 		body, err := s.get()
@@ -84,7 +84,7 @@ func TestServeDrains(t *testing.T) {
 			_ = conn.Close()
 		}
 		return err != nil
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 	close(goOn)
 	a := <-answers
 	require.NoError(t, a.err)
@@ -102,7 +102,7 @@ func TestServeCutsOff(t *testing.T) {
 		<-r.Context().Done()
 		<-time.After(200 * time.Millisecond)
 		tidied = true
-	}, 100*time.Millisecond, 10*time.Second)
+	}, 100*time.Millisecond, time.Minute)
 	answers := make(chan answer, 1)
 	go func() {
 		body, err := s.get()
@@ -113,7 +113,7 @@ func TestServeCutsOff(t *testing.T) {
 	s.stop()
 	s.wait()
 	require.True(t, tidied)
-	require.Less(t, time.Since(start), 5*time.Second)
+	require.Less(t, time.Since(start), 30*time.Second)
 	require.Error(t, (<-answers).err)
 }
 

@@ -268,7 +268,7 @@ func TestPostgresConnectionsThatBreak(t *testing.T) {
 				requireFault(t, err, fault.Unavailable, "catalog.unavailable")
 			}
 			return err == nil
-		}, 10*time.Second, time.Millisecond)
+		}, time.Minute, time.Millisecond)
 		s.Import(t, catalog.Import{Applications: []catalog.ImportAsset{{Name: catalog.NewID()}}})
 	}
 }

@@ -103,7 +103,7 @@ func (c *Client) PutFile(ctx context.Context, uploadURL string, f NewFile, conte
 
 func (c *Client) putFileOnce(ctx context.Context, uploadURL string, f NewFile, content io.ReaderAt, progress func(sent, total int64)) error {
 	const what = "upload the file"
-	// One byte more than there should be is looked for: a file that grows is not what was announced.
+	// One byte more than there should be is looked for: a file that grew is not what was announced.
 	body := &uploadBody{source: io.NewSectionReader(content, 0, f.Size+1), size: f.Size, progress: progress}
 	defer func() { _ = body.Close() }() // the transport may go on reading after it has given the answer
 	req, err := c.storeRequest(ctx, http.MethodPut, uploadURL, body)
@@ -121,6 +121,9 @@ func (c *Client) putFileOnce(ctx context.Context, uploadURL string, f NewFile, c
 		return err
 	}
 	closeBody(resp)
+	if err := body.finish(); err != nil {
+		return fmt.Errorf("%s: read it: %w", what, err)
+	}
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -71,7 +72,10 @@ func (s *studio) client() *client.Client {
 		default:
 			s.t.Errorf("unexpected %s %s", r.Method, r.URL.Path)
 		}
-	}, func(cfg *client.Config) { cfg.Transport = &http.Transport{DisableKeepAlives: true} })
+	}, func(cfg *client.Config) {
+		// No byte is sent before the handler asks for it: what the caller does next must not overtake it.
+		cfg.Transport = &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: time.Minute}
+	})
 }
 
 func newFile(t *testing.T, content []byte) client.NewFile {
@@ -184,6 +188,43 @@ func TestUploadsThatFail(t *testing.T) {
 		})
 	}
 }
+
+// A transport need not look for more than was announced, and net/http's may have the answer before it has looked.
+func TestAFileThatGrewIsNoticedWhenTheTransportDoesNotLook(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken disk")
+	for name, c := range map[string]struct {
+		source io.ReaderAt
+		says   string
+	}{
+		"as it was": {source: strings.NewReader("content")},
+		"it grew":   {strings.NewReader("content and more"), "upload the file: read it: it has more than 7 bytes: was it changed meanwhile?"},
+		"unreadable": {readerAt(func(p []byte, off int64) (int, error) {
+			if off == 7 {
+				return 0, broken
+			}
+			return copy(p, "content"[off:]), nil
+		}), "upload the file: read it: broken disk"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cl := client.New(client.Config{Endpoint: "http://127.0.0.1:1", Transport: transport(func(r *http.Request) (*http.Response, error) {
+				_, err := io.ReadFull(r.Body, make([]byte, r.ContentLength))
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, err
+			})})
+			err := cl.PutFile(t.Context(), "http://store/key?"+sigText, newFile(t, []byte("content")), c.source, nil)
+			if c.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, c.says)
+		})
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 func TestAnUploadOfAFileThatIsGivenUp(t *testing.T) {
 	t.Parallel()

@@ -85,7 +85,8 @@ func (c *Client) uploadPart(ctx context.Context, what, target, part, name string
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	content := &uploadBody{source: body, size: size, progress: opts.Progress}
-	// The transport may go on reading after it has given the answer.
+	// The transport may go on reading after it has given the answer. That the package ends where it should has been seen by
+	// then: the trailer comes after it.
 	defer func() { _ = content.Close() }()
 	req, err := c.newRequest(ctx, http.MethodPost, target, opts.query(), struct {
 		io.Reader
@@ -204,6 +205,17 @@ func (b *uploadBody) atEnd() error {
 			return io.EOF
 		}
 	}
+}
+
+// finish makes sure that a source of which all was sent has ended, after the request was answered: the transport looks for
+// more only once the last byte is on its way, and the answer may come before.
+func (b *uploadBody) finish() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil && b.sent == b.size {
+		_ = b.atEnd() // which notes it
+	}
+	return b.err
 }
 
 // Close ends the reading. It waits for a Read that is under way.

@@ -40,7 +40,7 @@ func start(t *testing.T, opts devstack.Options) *devstack.Stack {
 
 func stop(t *testing.T, s *devstack.Stack) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	require.NoError(t, s.Stop(ctx))
 }
@@ -159,7 +159,7 @@ func TestStopDrains(t *testing.T) {
 	<-stuck.half
 	stopped := make(chan error, 1)
 	begin := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	go func() { stopped <- s.Stop(ctx) }()
 	require.Eventually(t, func() bool { // it takes no more
@@ -297,7 +297,7 @@ func submit(t *testing.T, c devstack.Credentials) string {
 
 func waitSucceeded(t *testing.T, c devstack.Credentials, jobID string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	job, err := newClient(c).WaitJob(ctx, jobID, nil)
 	require.NoError(t, err)

@@ -22,5 +22,5 @@ func TestTheSweepRuns(t *testing.T) {
 		job, err := s.Catalog().Job(t.Context(), lost.ID)
 		require.NoError(t, err)
 		return job.Settled && job.State == catalog.JobFailed
-	}, 30*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 }

@@ -72,7 +72,7 @@ func TestUploadBrokenHalfway(t *testing.T) {
 			return true
 		}
 		return false
-	}, 30*time.Second, 10*time.Millisecond, "the upload never began")
+	}, time.Minute, 10*time.Millisecond, "the upload never began")
 	require.NoError(t, conn.Close())
 
 	require.Eventually(t, func() bool {
@@ -80,7 +80,7 @@ func TestUploadBrokenHalfway(t *testing.T) {
 			return false
 		}
 		return true
-	}, 30*time.Second, 50*time.Millisecond, "the unfinished upload stays")
+	}, time.Minute, 50*time.Millisecond, "the unfinished upload stays")
 	tn.requireNothingStaged(t)
 	page, err := tn.ListJobs(t.Context(), client.JobFilter{})
 	require.NoError(t, err)

@@ -51,7 +51,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
-	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := stack.Stop(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the stack:", err)

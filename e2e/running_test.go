@@ -121,7 +121,7 @@ func requireNoOverlap(t *testing.T, tn *tenant, want int) {
 			}
 		}
 		return len(spans) == want
-	}, 30*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	slices.SortFunc(spans, func(a, b span) int { return a.begin.Compare(b.begin) })
 	for i := 1; i < len(spans); i++ {
 		require.False(t, spans[i].begin.Before(spans[i-1].end), "run %d began before run %d ended", i, i-1)
@@ -140,7 +140,7 @@ func TestHundredImportsOneAfterTheOther(t *testing.T) {
 			require.NoError(t, err)
 			require.NotEqual(t, client.Failed, job.Status, "%+v", job.Reasons)
 			return job.Ended()
-		}, 30*time.Second, 2*time.Millisecond)
+		}, time.Minute, 2*time.Millisecond)
 	}
 	require.Len(t, tn.names(t), 100)
 }

@@ -298,7 +298,7 @@ func TestSilentSource(t *testing.T) {
 		},
 	} {
 		s := serve(t, 20, spoil)
-		r := s.remote(t, replication.FetcherOptions{Silence: 50 * time.Millisecond})
+		r := s.remote(t, replication.FetcherOptions{Silence: 500 * time.Millisecond})
 		p := make([]byte, 20)
 		require.NoError(t, r.ReadRange(t.Context(), p, 0), name)
 		require.Equal(t, s.content, p)

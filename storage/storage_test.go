@@ -23,6 +23,8 @@ import (
 var server storage.Config
 
 func TestMain(m *testing.M) {
+	// The suite proves that nothing is left, which holds when the server is done within the grace.
+	storage.SetGrace(time.Minute)
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "storage-test-")
 		if err != nil {

@@ -17,13 +17,13 @@ const (
 	// partsInFlight is how many parts of one object are on their way at a time, while one more is being filled.
 	partsInFlight = 3
 
-	// grace is how long requests in flight may go on after their context has ended. Most are done by then, and the
-	// server has nothing left that could arrive after the clean-up.
-	grace = 2 * time.Second
-
 	// cleanUpTime bounds the clean-up after a failure.
 	cleanUpTime = 30 * time.Second
 )
+
+// grace is how long requests in flight may go on after their context has ended. Most are done by then, and the server has
+// nothing left that could arrive after the clean-up. It is a variable for tests, whose machine may be a slow one.
+var grace = 2 * time.Second
 
 // write stores what src reads under key. Before the object becomes visible accept is asked; its error, like any
 // other, leaves nothing of the multipart upload behind. touched tells whether a request was made that may have made

@@ -39,7 +39,7 @@ func TestEnsureSchedule(t *testing.T) {
 			require.NoError(t, err)
 			intervals := desc.Schedule.Spec.Intervals
 			return len(intervals) == 1 && intervals[0].Every == every
-		}, 10*time.Second, 20*time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 		require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, desc.Schedule.Policy.Overlap)
 		require.Equal(t, time.Minute, desc.Schedule.Policy.CatchupWindow)
 		require.Equal(t, "SweepAll", desc.Schedule.Action.(*client.ScheduleWorkflowAction).Workflow)
@@ -51,5 +51,5 @@ func TestEnsureSchedule(t *testing.T) {
 		desc, err := handle.Describe(t.Context())
 		require.NoError(t, err)
 		return desc.Schedule.State.Paused && desc.Schedule.Spec.Intervals[0].Every == time.Hour
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }

@@ -3,7 +3,6 @@ package workflows_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -31,9 +29,7 @@ var copyManifest = activities.CopyManifest{
 
 func copyEnvironment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment()
 	env.RegisterActivity(&activities.Copy{})
 	env.RegisterActivity(&activities.End{})
 	t.Cleanup(func() { env.AssertExpectations(t) })
@@ -152,7 +148,6 @@ func TestCopyAssetEndsWhenTheSourceStaysAway(t *testing.T) {
 	env.OnActivity("EndJob", mock.Anything, mock.MatchedBy(func(e activities.Ending) bool {
 		return e.State == catalog.JobFailed && len(e.Reasons) == 1
 	})).Return(answer(catalog.JobFailed)).Once()
-	env.SetTestTimeout(time.Minute)
 
 	env.ExecuteWorkflow(workflows.CopyAsset, copyJob)
 

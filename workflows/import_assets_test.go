@@ -3,7 +3,6 @@ package workflows_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -30,9 +28,7 @@ var importJob = activities.ImportJob{
 // what the steps answer.
 func importEnvironment(t *testing.T) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
-	env := suite.NewTestWorkflowEnvironment()
+	env := newEnvironment()
 	env.RegisterActivity(&activities.Import{})
 	env.RegisterActivity(&activities.End{})
 	t.Cleanup(func() { env.AssertExpectations(t) })
@@ -125,7 +121,6 @@ func TestImportAssetsEndsWhenAStepIsGivenUp(t *testing.T) {
 	env.OnActivity("EndJob", mock.Anything, mock.MatchedBy(func(e activities.Ending) bool {
 		return e.State == catalog.JobFailed && len(e.Reasons) == 1
 	})).Return(answer(catalog.JobFailed)).Once()
-	env.SetTestTimeout(time.Minute)
 
 	env.ExecuteWorkflow(workflows.ImportAssets, importJob)
 

@@ -238,7 +238,7 @@ func (b *browser) run(expression string) string {
 // awaitText gives the text of the page when it has the given one in it.
 func (b *browser) awaitText(want string) string {
 	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		text := b.run("document.body ? document.body.innerText : ''")
 		if strings.Contains(text, want) {
 			return text

@@ -203,7 +203,7 @@ func connect(t *testing.T, address string) net.Conn {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Minute)))
 	return conn
 }
 
@@ -469,8 +469,8 @@ func TestImportOutcomes(t *testing.T) {
 func TestALongWaitIsNotAStall(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
-	d.wait, d.jobs.never = 700*time.Millisecond, true
-	d.renew(middleware.DefaultPace(100 * time.Millisecond))
+	d.wait, d.jobs.never = 2*time.Second, true
+	d.renew(middleware.DefaultPace(500 * time.Millisecond))
 	body := form(filePart("one.st", string(template(t, manifest("com.example", "one", "01.00.00")))))
 	start := time.Now()
 	s := imports("waits", d.developer, body, 200)

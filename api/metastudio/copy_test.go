@@ -378,13 +378,13 @@ func TestIdempotentCopy(t *testing.T) {
 	var info2 replication.Info
 	require.NoError(t, json.Unmarshal([]byte(info), &info2))
 	payload := south.open(info)
-	expiring, err := replication.Seal(north.config.KeyRing, payload, id, time.Now().Add(3*time.Second), nil)
+	expiring, err := replication.Seal(north.config.KeyRing, payload, id, time.Now().Add(10*time.Second), nil)
 	require.NoError(t, err)
 	text, err := json.Marshal(expiring)
 	require.NoError(t, err)
 	var short string
 	apitest.Run(t, south.handler, v, []apitest.Scenario{keyed(south.copied("just in time", string(text), &short), "short")})
-	require.Eventually(t, func() bool { return time.Now().Unix() >= expiring.ExpireTime }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return time.Now().Unix() >= expiring.ExpireTime }, time.Minute, 50*time.Millisecond)
 	late := keyed(south.copied("the answer outlives it", string(text), &again), "short")
 	late.WantHeaders["Idempotency-Replayed"] = "true"
 	apitest.Run(t, south.handler, v, []apitest.Scenario{

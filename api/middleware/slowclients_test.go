@@ -32,7 +32,7 @@ func dial(t *testing.T, pace middleware.Pace, h http.HandlerFunc) net.Conn {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	return conn
 }
 
@@ -69,12 +69,10 @@ func TestStalledBodyIsCut(t *testing.T) {
 			t.Parallel()
 			conn := dial(t, testPace, countBody)
 			write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n3\r\nabc\r\n", encoding)
-			start := time.Now()
 			r := bufio.NewReader(conn)
 			resp, body := readAnswer(t, r)
 			require.Equal(t, http.StatusBadRequest, resp.StatusCode)
 			require.Equal(t, middleware.CodeBodyStalled, strings.TrimSpace(body))
-			require.Less(t, time.Since(start), 5*time.Second)
 			_, err := r.ReadByte()
 			require.ErrorIs(t, err, io.EOF, "the connection is closed")
 		})
@@ -111,12 +109,12 @@ func TestDrippingBodyIsCut(t *testing.T) {
 func TestSlowBodyGoesOn(t *testing.T) {
 	t.Parallel()
 	pace := testPace
-	pace.Window = 1500 * time.Millisecond // long enough that a busy machine does not look like a slow client
+	pace.Window = 5 * time.Second // long enough that a busy machine does not look like a slow client
 	conn := dial(t, pace, countBody)
 	const pieces, piece = 24, 100
 	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", pieces*piece)
 	start := time.Now()
-	tick := time.NewTicker(75 * time.Millisecond)
+	tick := time.NewTicker(pace.Window / 20)
 	defer tick.Stop()
 	for range pieces {
 		<-tick.C
@@ -131,13 +129,15 @@ func TestSlowBodyGoesOn(t *testing.T) {
 // Time that the handler takes is not held against the client.
 func TestSlowHandlerIsNotTheClientsFault(t *testing.T) {
 	t.Parallel()
+	busy := make(chan struct{})
 	conn := dial(t, testPace, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 10))
-		<-time.After(2 * testPace.Window) // a store that takes its time
+		close(busy)
+		<-time.After(4 * testPace.Window) // a store that takes its time
 		countBody(w, r)
 	})
 	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n0123456789")
-	<-time.After(testPace.Window)
+	<-busy
 	write(t, conn, "0123456789")
 	resp, body := readAnswer(t, bufio.NewReader(conn))
 	require.Equal(t, http.StatusOK, resp.StatusCode, body)
@@ -151,26 +151,26 @@ func TestRefusalBeforeContinue(t *testing.T) {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			t.Parallel()
 			pace := testPace
-			pace.Window, pace.LingerTime = 10*time.Second, 10*time.Second
+			pace.Window, pace.LingerTime = time.Hour, time.Hour // what waited for the body would not come
 			conn := dial(t, pace, func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, "no", http.StatusForbidden)
 			})
-			start := time.Now()
 			write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", length)
 			r := bufio.NewReader(conn)
 			resp, _ := readAnswer(t, r)
 			require.Equal(t, http.StatusForbidden, resp.StatusCode)
 			require.True(t, resp.Close)
 			_, err := r.ReadByte()
-			require.ErrorIs(t, err, io.EOF)
-			require.Less(t, time.Since(start), pace.Window/2, "it is not waited for a body that nobody sends")
+			require.ErrorIs(t, err, io.EOF, "it is not waited for a body that nobody sends")
 		})
 	}
 }
 
 func TestContinueIsSentWhenTheBodyIsWanted(t *testing.T) {
 	t.Parallel()
-	conn := dial(t, testPace, countBody)
+	pace := testPace
+	pace.Window = 30 * time.Second // nobody is slow here
+	conn := dial(t, pace, countBody)
 	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
 	r := bufio.NewReader(conn)
 	line, err := r.ReadString('\n')
@@ -211,16 +211,18 @@ func TestUnwantedBody(t *testing.T) {
 	})
 	t.Run("answered at once", func(t *testing.T) {
 		t.Parallel()
-		conn := dial(t, testPace, refuse)
-		start := time.Now()
+		pace := testPace
+		pace.Window = time.Hour // an answer that waited for the body would not come
+		conn := dial(t, pace, refuse)
 		write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
 		resp, _ := readAnswer(t, bufio.NewReader(conn))
 		require.Equal(t, http.StatusForbidden, resp.StatusCode)
-		require.Less(t, time.Since(start), testPace.Window, "the answer does not wait for the body")
 	})
 	t.Run("small: the connection stays", func(t *testing.T) {
 		t.Parallel()
-		conn := dial(t, testPace, refuse)
+		pace := testPace
+		pace.Window = 30 * time.Second // nobody is slow here
+		conn := dial(t, pace, refuse)
 		r := bufio.NewReader(conn)
 		for range 3 {
 			write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n%s", strings.Repeat("x", 1000))
@@ -251,7 +253,7 @@ func TestStalledAnswerIsCut(t *testing.T) {
 	case err := <-result:
 		var netErr net.Error
 		require.True(t, errors.As(err, &netErr) && netErr.Timeout(), "%v", err)
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		require.Fail(t, "the handler still writes")
 	}
 }
@@ -260,7 +262,9 @@ func TestStalledAnswerIsCut(t *testing.T) {
 func TestSlowAnswerGoesOn(t *testing.T) {
 	t.Parallel()
 	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MiB in one Write
-	conn := dial(t, testPace, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) })
+	pace := testPace
+	pace.WriteWindow = 3 * time.Second // long enough that a busy machine does not look like a slow client
+	conn := dial(t, pace, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) })
 	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(64<<10))
 	write(t, conn, "GET / HTTP/1.0\r\n\r\n")
 	start := time.Now()
@@ -273,12 +277,12 @@ func TestSlowAnswerGoesOn(t *testing.T) {
 			break
 		}
 		require.NoError(t, err)
-		if time.Since(start) < 2*testPace.WriteWindow {
-			<-time.After(10 * time.Millisecond)
+		if time.Since(start) < 2*pace.WriteWindow {
+			<-time.After(30 * time.Millisecond)
 		}
 	}
 	require.True(t, bytes.HasSuffix(got.Bytes(), content), "got %d bytes", got.Len())
-	require.Greater(t, time.Since(start), testPace.WriteWindow, "the test must take longer than a window to say anything")
+	require.Greater(t, time.Since(start), pace.WriteWindow, "the test must take longer than a window to say anything")
 }
 
 // After a request with a body, the next one on the connection is not held to the deadline of the first.

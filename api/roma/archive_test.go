@@ -70,7 +70,7 @@ func (d *deployment) requireGone(a storedArchive) {
 			return false
 		}
 		return true
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestArchive(t *testing.T) {
@@ -261,7 +261,7 @@ func TestArchiveInterrupted(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, status = d.download(t, server.URL+a.path, "bytes=0-0")
 		return status == 404
-	}, 20*time.Second, 20*time.Millisecond, "the interrupted part and the rest are the whole")
+	}, time.Minute, 20*time.Millisecond, "the interrupted part and the rest are the whole")
 	d.requireGone(a)
 }
 

@@ -35,7 +35,7 @@ func connect(t *testing.T, server *httptest.Server) net.Conn {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(2*time.Minute)))
 	return conn
 }
 
@@ -68,7 +68,7 @@ func largeDeployment(t *testing.T, pace middleware.Pace) (*deployment, *httptest
 // waitStaging waits until an upload has got as far as the store.
 func (d *deployment) waitStaging() {
 	d.t.Helper()
-	require.Eventually(d.t, func() bool { return len(d.staged()) > 0 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(d.t, func() bool { return len(d.staged()) > 0 }, time.Minute, 10*time.Millisecond)
 }
 
 func TestBrokenUploadLeavesNothing(t *testing.T) {
@@ -93,7 +93,7 @@ func TestBrokenUploadLeavesNothing(t *testing.T) {
 			require.NoError(t, err)
 			d.waitStaging()
 			require.NoError(t, tc.leave(conn))
-			require.Eventually(t, func() bool { return len(d.staged()) == 0 }, 20*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return len(d.staged()) == 0 }, time.Minute, 20*time.Millisecond)
 			require.Empty(t, d.jobs.started)
 		})
 	}
@@ -133,9 +133,8 @@ func TestStalledUploadIsCut(t *testing.T) {
 // A refusal that needs nothing of the body reaches a client before it has sent any of it.
 func TestRefusedBeforeTheBody(t *testing.T) {
 	t.Parallel()
-	d, server := largeDeployment(t, middleware.DefaultPace(30*time.Second))
+	d, server := largeDeployment(t, middleware.DefaultPace(time.Hour)) // an answer that waited for the body would not come
 	d.jobs.running = jobs.NewID()
-	start := time.Now()
 	t.Run("the client waits for 100 Continue", func(t *testing.T) {
 		conn := connect(t, server)
 		d.writeHead(conn, 1<<29, "Expect: 100-continue\r\n")
@@ -163,7 +162,6 @@ func TestRefusedBeforeTheBody(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusForbidden, resp.StatusCode)
 	})
-	require.Less(t, time.Since(start), 15*time.Second)
 	d.requireNothingStaged()
 }
 

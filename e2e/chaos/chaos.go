@@ -22,7 +22,7 @@ import (
 const (
 	users = 5
 	// drainTime is how long users get, after the last round, until all they asked for has been accepted and has ended.
-	drainTime = 4 * time.Minute
+	drainTime = 8 * time.Minute
 	// A process lives up to killAfter once the round begins, and is gone for up to downTime.
 	killAfter = 900 * time.Millisecond
 	downTime  = 600 * time.Millisecond

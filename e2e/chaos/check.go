@@ -18,7 +18,7 @@ import (
 )
 
 // visibilityTime is how long Temporal may take to list a workflow as closed that has closed.
-const visibilityTime = 20 * time.Second
+const visibilityTime = time.Minute
 
 // checker looks at what a run left. Nothing is running any more but the processes.
 type checker struct {

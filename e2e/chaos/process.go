@@ -41,7 +41,7 @@ var roles = []Role{roleTemporal, roleS3, roleWorker, roleAPI}
 const roleEnv = "ASSETFLOW_CHAOS_ROLE"
 
 // readyTimeout is how long a process may take until it works.
-const readyTimeout = time.Minute
+const readyTimeout = 3 * time.Minute
 
 // restartPause is what a supervisor waits before it starts a process again.
 const restartPause = 200 * time.Millisecond

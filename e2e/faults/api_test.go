@@ -84,7 +84,7 @@ func newAPI(t *testing.T) *apiProcess {
 func (a *apiProcess) start(t *testing.T, s3Endpoint, temporalAddr string) {
 	t.Helper()
 	// Bounded, so that nothing is left when the test is cut off.
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	process := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
 	process.Env = append(append(os.Environ(), a.settings...), "ASSETFLOW_S3_ENDPOINT="+s3Endpoint, "ASSETFLOW_TEMPORAL_ADDRESS="+temporalAddr)

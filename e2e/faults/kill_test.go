@@ -76,8 +76,13 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "open the source region:", err)
 		return 1
 	}
+<<<<<<< HEAD
 	code := clustertest.Run(m)
 	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
+=======
+	code := m.Run()
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
+>>>>>>> flakes
 	defer cancel()
 	if err := stack.Stop(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the stack:", err)
@@ -221,7 +226,7 @@ func TestAKilledWorkerLosesNoSelection(t *testing.T) {
 					return false
 				}
 				return true
-			}, 30*time.Second, 20*time.Millisecond, "the archive stays after its download")
+			}, time.Minute, 20*time.Millisecond, "the archive stays after its download")
 		})
 	}
 	t.Run("delete/CommitDeletion", func(t *testing.T) {

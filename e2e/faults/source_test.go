@@ -128,6 +128,21 @@ func (s *sourceRegion) holdBack(which func(r ranged) bool) {
 	s.hold = which
 }
 
+// awaitHeld returns when requests wait that begin there, so that none of them comes after a release.
+func (s *sourceRegion) awaitHeld(t *testing.T, f copyFile, offs ...int64) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, off := range offs {
+			if !s.held[s.path(f)][off] {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond, "the source is not asked for all that it holds back")
+}
+
 // release lets all requests go on, and forgets what was asked for so far.
 func (s *sourceRegion) release() {
 	s.mu.Lock()
@@ -142,9 +157,14 @@ func (s *sourceRegion) release() {
 func (s *sourceRegion) requests(f copyFile) []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	offs := slices.Clone(s.asked["/"+s.store.Bucket()+"/"+storage.BlobKey(f.sha256)])
+	offs := slices.Clone(s.asked[s.path(f)])
 	slices.Sort(offs)
 	return offs
+}
+
+// path is that of a file's content.
+func (s *sourceRegion) path(f copyFile) string {
+	return "/" + s.store.Bucket() + "/" + storage.BlobKey(f.sha256)
 }
 
 // copyFile is a file of an asset in the source region.

@@ -215,7 +215,7 @@ func dieIn(t *testing.T, api *apiProcess, d death, userID string, submit func() 
 	case <-held:
 	case err := <-ended:
 		require.Fail(t, "the submission was not held", "%v", err)
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		require.Fail(t, "the submission did not come to its point")
 	}
 	api.kill(t)

@@ -187,7 +187,7 @@ func startWorker(t *testing.T, k kill) *exec.Cmd {
 	})
 	require.NoError(t, err)
 	// Long enough for every job here; a worker that misses its point must not hang the test.
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	process := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
 	process.Env = append(os.Environ(), workerEnv+"="+string(spec))

@@ -145,7 +145,7 @@ func TestLinksExpireInTheMiddle(t *testing.T) {
 		require.NoError(t, err)
 		told = append(told, text...)
 	}
-	require.Contains(t, string(told), "Copy 1 files (125829120 bytes)")
+	require.Contains(t, string(told), "Copy 1 files (41943040 bytes)")
 	log, err := os.ReadFile(south.logFile)
 	require.NoError(t, err)
 	require.Contains(t, string(log), running)

@@ -217,7 +217,7 @@ func (p *person) await(id string) (j job) {
 	require.Eventually(p.t, func() bool {
 		j = p.job(id)
 		return j.State != string(catalog.JobRunning)
-	}, time.Minute, 20*time.Millisecond, "the job does not end")
+	}, 3*time.Minute, 20*time.Millisecond, "the job does not end")
 	return j
 }
 

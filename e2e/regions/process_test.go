@@ -37,7 +37,7 @@ type spec struct {
 // north is copied from, south copies. The south's throughput makes a copy last long enough to do something meanwhile.
 var north, south *region
 
-const throughput = 24 << 20
+const throughput = 8 << 20
 
 // ring gives the text of a key ring of some of the keys, the first of which is the primary one.
 func ring(ids ...string) string {
@@ -158,7 +158,7 @@ func (r *region) start() error {
 	}()
 	select {
 	case err = <-ready:
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		err = errors.New("it does not become ready")
 	}
 	if err != nil {

@@ -101,7 +101,7 @@ func TestStopWithAnUnusedConnection(t *testing.T) {
 
 	began := time.Now()
 	first.Stop()
-	require.Less(t, time.Since(began), 8*time.Second)
+	require.Less(t, time.Since(began), 10*time.Second, "the gateway waits for so long")
 
 	second := start(t, options(t.TempDir()))
 	_, err = client(second.Endpoint()).ListBuckets(t.Context(), &awss3.ListBucketsInput{})
@@ -213,7 +213,7 @@ func TestStopCutsOffHangingClients(t *testing.T) {
 	server.Stop()
 	took := time.Since(began)
 	require.Greater(t, took, time.Second, "a request must be in flight, or this tests nothing")
-	require.Less(t, took, 5*time.Second)
+	require.Less(t, took, 7*time.Second, "a handler that hangs is waited for so long")
 	_, err = net.DialTimeout("tcp", addr, time.Second)
 	require.Error(t, err, "the port is free")
 	start(t, opts)

@@ -62,7 +62,7 @@ func TestServesPagesAndWorkflows(t *testing.T) {
 		getJSON(t2, s, "/api/v1/namespaces/default/workflows", &list)
 		require.Len(t2, list.Executions, 1)
 		require.Equal(t2, "shown", list.Executions[0].Execution.WorkflowID)
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	var history struct{ Events []struct{ EventType string } }
 	body, _ := get(t, s, "/api/v1/namespaces/default/workflows/shown/history")
 	require.NoError(t, json.Unmarshal([]byte(body), &struct{ History any }{&history}))
@@ -95,7 +95,7 @@ func TestStopFreesTheAddress(t *testing.T) {
 }
 
 func get(t require.TestingT, s *ui.Server, path string) (string, http.Header) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Addr()+path, nil)
 	require.NoError(t, err)

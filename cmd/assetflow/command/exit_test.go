@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -145,10 +144,7 @@ func TestEveryRefusalHasItsExitCode(t *testing.T) {
 
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, ln.Close())
-	endpoint := "http://" + ln.Addr().String()
+	const endpoint = "http://" + nobody
 	for command, args := range clientCommands(t) {
 		a := signedIn(t, endpoint)
 		a.stdin = strings.NewReader("SK\n")
