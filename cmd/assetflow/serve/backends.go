@@ -84,10 +84,13 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	}); err != nil {
 		return nil, fault.New(fault.Invalid, "config.targets", "addons.targets is not right: %s.", err)
 	}
-	if b.Temporal, err = client.NewLazyClient(client.Options{
-		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace,
+	options, err := connect(cfg.Temporal, client.Options{
 		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
-	}); err != nil {
+	})
+	if err != nil {
+		return nil, err
+	}
+	if b.Temporal, err = client.NewLazyClient(options); err != nil {
 		return nil, fmt.Errorf("open Temporal: %w", err)
 	}
 	return b, nil
@@ -116,7 +119,7 @@ func (b *Backends) Prepare(ctx context.Context) error {
 	if err := b.Storage.EnsureBucket(ctx); err != nil {
 		return err
 	}
-	if err := b.checkTemporal(ctx); err != nil {
+	if err := b.reachTemporal(ctx); err != nil {
 		return err
 	}
 	if err := worker.Prepare(ctx, b.Temporal, b.Config.Temporal.Namespace); err != nil {
@@ -127,7 +130,7 @@ func (b *Backends) Prepare(ctx context.Context) error {
 
 // Check makes sure that the backends answer and that Prepare has been run.
 func (b *Backends) Check(ctx context.Context) error {
-	for _, check := range []func(context.Context) error{b.Catalog.Ping, b.checkStorage, b.checkTemporal, b.checkSearchAttributes} {
+	for _, check := range []func(context.Context) error{b.Catalog.Ping, b.checkStorage, b.reachTemporal, b.checkSearchAttributes} {
 		limited, cancel := context.WithTimeout(ctx, answerTimeout)
 		err := check(limited)
 		cancel()
