@@ -59,10 +59,8 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	if cfg.Replication.KeyRing != "" {
-		if b.KeyRing, err = replication.ParseKeyRing(string(cfg.Replication.KeyRing)); err != nil {
-			return nil, fault.New(fault.Invalid, "config.key_ring", "replication.key_ring is not right: %s.", err)
-		}
+	if b.KeyRing, err = keyRing(cfg); err != nil {
+		return nil, err
 	}
 	if b.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{
 		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput,
@@ -72,17 +70,11 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger); err != nil {
 		return nil, err
 	}
-	if b.Storage, err = storage.Open(ctx, storage.Config{
-		Endpoint: cfg.S3.Endpoint, Region: cfg.S3.Region, Bucket: cfg.S3.Bucket,
-		AccessKey: string(cfg.S3.AccessKey), SecretKey: string(cfg.S3.SecretKey), PathStyle: cfg.S3.PathStyle,
-		PresignEndpoint: cfg.S3.PresignEndpoint,
-	}); err != nil {
+	if b.Storage, err = openStorage(ctx, cfg.S3); err != nil {
 		return nil, err
 	}
-	if b.Targets, err = addons.ParseTargets(cfg.Addons.Targets, addons.Options{
-		Client: b.Storage.Client(), Bucket: b.Storage.Bucket(), Logger: logger,
-	}); err != nil {
-		return nil, fault.New(fault.Invalid, "config.targets", "addons.targets is not right: %s.", err)
+	if b.Targets, err = targets(cfg, b.Storage, logger); err != nil {
+		return nil, err
 	}
 	options, err := connect(cfg.Temporal, client.Options{
 		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
@@ -209,10 +201,10 @@ func (b *Backends) awaitSearchAttributes(ctx context.Context) error {
 
 // API answers requests on ln until ctx ends, then lets those under way end, and returns. It closes ln.
 func (b *Backends) API(ctx context.Context, ln net.Listener, version string) error {
-	keys, err := auth.ParseMasterKey(string(b.Config.MasterKey))
+	keys, err := masterKey(b.Config)
 	if err != nil {
 		_ = ln.Close()
-		return fault.New(fault.Invalid, "config.master_key", "master_key is not right: %s; want the output of `assetflow master-key`.", err)
+		return err
 	}
 	handler := api.New(api.Options{ //nolint:contextcheck // every request brings a context of its own
 		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger)),

@@ -158,4 +158,3 @@ func alert(err error) (text string, ok bool) {
 	}
 	return op.Err.Error(), true
 }
-
