@@ -3,7 +3,8 @@
 //
 // Every setting has one key, and everything else follows from it: http.addr stands as `http: {addr: …}` in the YAML
 // file, as ASSETFLOW_HTTP_ADDR in the environment and as --http-addr on the command line. The command line wins over
-// the environment, the environment over the file, the file over the default. A secret has no flag of its own, because
+// the environment, the environment over the file, the file over the default. Between file and default stand, for the connection to Temporal
+// alone, the names that Temporal's own tools read. A secret has no flag of its own, because
 // command lines are public on most machines; each one can be read from a file instead: master_key_file,
 // ASSETFLOW_MASTER_KEY_FILE, --master-key-file.
 package config
@@ -56,11 +57,26 @@ type S3 struct {
 type Temporal struct {
 	Address   string // host:port of the frontend
 	Namespace string
+<<<<<<< HEAD
 
 	PayloadKeys     Secret   // JSON, see payload.ParseKeys; empty: Temporal keeps payloads in clear
 	EncryptPayloads bool     // false: payloads that are encrypted are read, and none is made
 	PayloadReaders  []string // ids of the users who may have payloads decrypted
 	UIOrigins       []string // of the Temporal UI, whose pages may ask for that, scheme://host[:port]
+=======
+	APIKey    Secret // empty: none
+	TLS       TLS
+}
+
+// TLS is how the connection to Temporal is encrypted.
+type TLS struct {
+	Enabled     bool
+	ServerName  string // that the server's certificate must have; empty: the host of the address
+	CA          string // PEM; empty: the authorities that the system trusts
+	Certificate string // PEM; empty together with Key: the client shows none
+	Key         Secret // PEM
+	Insecure    bool   // the server's certificate is not checked
+>>>>>>> settings
 }
 
 // Jobs is how jobs are accepted.

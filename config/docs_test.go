@@ -2,7 +2,6 @@ package config_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -28,35 +27,10 @@ func TestDocs(t *testing.T) {
 	require.True(t, ok)
 	_, after, ok := strings.Cut(rest, end)
 	require.True(t, ok)
-	want := before + begin + reference() + end + after
+	want := before + begin + config.Reference() + end + after
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(want), 0o600))
 		return
 	}
 	require.Equal(t, want, string(content), "run the test with -update")
-}
-
-func reference() string {
-	var b strings.Builder
-	b.WriteString("| key | variable | flag | default | meaning | allowed |\n|---|---|---|---|---|---|\n")
-	code := func(s string) string {
-		if s == "" {
-			return ""
-		}
-		return "`" + s + "`"
-	}
-	for _, d := range config.Describe() {
-		names := []string{code(d.Variable)}
-		flags := []string{}
-		if d.Flag != "" {
-			flags = append(flags, code(d.Flag))
-		}
-		if d.FileFlag != "" {
-			names = append(names, code(d.Variable+"_FILE"))
-			flags = append(flags, code(d.FileFlag))
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", code(d.Key), strings.Join(names, ", "), strings.Join(flags, ", "),
-			code(d.Default), d.Help, strings.NewReplacer("<", "&lt;", "|", "\\|").Replace(d.Allowed))
-	}
-	return b.String()
 }

@@ -39,13 +39,13 @@ func addFlag(flags *pflag.FlagSet, s setting) {
 
 // Description is what there is to know about a setting.
 type Description struct {
-	Key      string
-	Variable string
-	Flag     string // empty: a secret, which has no flag of its own
-	FileFlag string // for a secret, or a value of many lines: the flag that names its file; the variable and the key have the same with _FILE, _file
-	Default  string
-	Help     string
-	Allowed  string
+	Key      string `json:"key"`
+	Variable string `json:"variable"`
+	Flag     string `json:"flag"`      // empty: a secret or a value of many lines, which has no flag of its own
+	FileFlag string `json:"file_flag"` // for those: the flag that names its file; the variable and the key have the same with _FILE, _file
+	Default  string `json:"default"`
+	Help     string `json:"meaning"`
+	Allowed  string `json:"allowed"`
 }
 
 // Describe describes all settings, for the documentation.

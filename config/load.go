@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,6 +84,12 @@ func (src Source) layers() ([]layer, error) {
 		return nil, fmt.Errorf("load the defaults: %w", err)
 	}
 	layers := []layer{{base, func(string) string { return originDefault }}}
+
+	temporal, err := src.temporal()
+	if err != nil {
+		return nil, err
+	}
+	layers = append(layers, temporal)
 
 	if path := src.path(); path != "" {
 		k := koanf.New(".")
@@ -257,12 +264,24 @@ func (c *Config) apply(s setting, merged *koanf.Koanf, origin string, needs Need
 
 // checkTogether checks what no setting can check by itself.
 func (c *Config) checkTogether(problems *Error, origins map[string]string) {
-	if (c.S3.AccessKey == "") != (c.S3.SecretKey == "") {
-		given, other := "s3.access_key", "s3.secret_key"
-		if c.S3.AccessKey == "" {
+	for _, pair := range []struct{ first, second, firstValue, secondValue string }{
+		{"s3.access_key", "s3.secret_key", string(c.S3.AccessKey), string(c.S3.SecretKey)},
+		{"temporal.tls.certificate", "temporal.tls.key", c.Temporal.TLS.Certificate, string(c.Temporal.TLS.Key)},
+	} {
+		given, other := pair.first, pair.second
+		if pair.firstValue == "" {
 			given, other = other, given
 		}
-		problems.add(Problem{Key: given, Value: redacted, Origin: origins[given], Want: other + " set as well, or neither"})
+		if (pair.firstValue == "") != (pair.secondValue == "") {
+			problems.add(Problem{Key: given, Value: redacted, Origin: origins[given], Want: other + " set as well, or neither"})
+		}
+	}
+	if t := c.Temporal.TLS; t.Certificate != "" && t.Key != "" && certificates(t.Certificate) != nil && privateKey(string(t.Key)) == nil {
+		if _, err := tls.X509KeyPair([]byte(t.Certificate), []byte(t.Key)); err != nil {
+			problems.add(Problem{
+				Key: "temporal.tls.key", Value: redacted, Origin: origins["temporal.tls.key"], Want: "the private key of the first certificate of temporal.tls.certificate",
+			})
+		}
 	}
 }
 

@@ -117,6 +117,7 @@ var settings = []setting{
 		show: func(c *Config) string { return c.Temporal.Namespace },
 	},
 	{
+<<<<<<< HEAD
 		key: "temporal.payload_keys", redact: redactAll, noFlag: true, help: "keys that what Temporal keeps of jobs is encrypted with, the same ones for every api and worker; empty: it is kept in clear",
 		want: "the JSON that `assetflow key-ring --payloads` prints",
 		set: func(c *Config, v string) error {
@@ -154,6 +155,61 @@ var settings = []setting{
 			return err
 		},
 		show: func(c *Config) string { return strings.Join(c.Temporal.UIOrigins, ",") },
+=======
+		key: "temporal.api_key", redact: redactAll, noFlag: true, help: "API key that Temporal asks for; empty: none",
+		want: "a text without blanks",
+		set:  func(c *Config, v string) error { c.Temporal.APIKey = Secret(v); return match(noBlanks, v) },
+		show: func(c *Config) string { return c.Temporal.APIKey.String() },
+	},
+	{
+		key: "temporal.tls.server_name", help: "name that Temporal's certificate must have; empty for the host of temporal.address",
+		want: "the name of a host",
+		set:  func(c *Config, v string) error { c.Temporal.TLS.ServerName = v; return match(hostName, v) },
+		show: func(c *Config) string { return c.Temporal.TLS.ServerName },
+	},
+	{
+		key: "temporal.tls.ca", redact: redactAll, noFlag: true, help: "authorities that Temporal's certificate may come from; empty for those that the system trusts",
+		want: wantCertificates,
+		set:  func(c *Config, v string) error { return setCertificates(&c.Temporal.TLS.CA, v) },
+		show: func(c *Config) string { return showCertificates(c.Temporal.TLS.CA) },
+	},
+	{
+		key: "temporal.tls.certificate", redact: redactAll, noFlag: true, help: "certificate that is shown to Temporal, with those that lead to its authority; empty: none",
+		want: wantCertificates,
+		set:  func(c *Config, v string) error { return setCertificates(&c.Temporal.TLS.Certificate, v) },
+		show: func(c *Config) string { return showCertificates(c.Temporal.TLS.Certificate) },
+	},
+	{
+		key: "temporal.tls.key", redact: redactAll, noFlag: true, help: "private key of that certificate",
+		want: "a private key in PEM form, not encrypted",
+		set:  func(c *Config, v string) error { c.Temporal.TLS.Key = Secret(v); return privateKey(v) },
+		show: func(c *Config) string { return c.Temporal.TLS.Key.String() },
+	},
+	{
+		key: "temporal.tls.enabled", def: "auto", help: "the connection to Temporal is encrypted; auto: where temporal.api_key or another setting of temporal.tls is set",
+		want: "auto, true or false",
+		set: func(c *Config, v string) error {
+			t := &c.Temporal.TLS
+			if v == "auto" { // the table sets the others before
+				t.Enabled = c.Temporal.APIKey != "" || t.ServerName != "" || t.CA != "" || t.Certificate != "" || t.Key != ""
+				return nil
+			}
+			var err error
+			t.Enabled, err = strconv.ParseBool(v)
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatBool(c.Temporal.TLS.Enabled) },
+	},
+	{
+		key: "temporal.tls.verify", def: "true", help: "Temporal's certificate is checked; false lets anybody pass for Temporal who can get between",
+		want: "true or false",
+		set: func(c *Config, v string) error {
+			verify, err := strconv.ParseBool(v)
+			c.Temporal.TLS.Insecure = !verify
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatBool(!c.Temporal.TLS.Insecure) },
+>>>>>>> settings
 	},
 	{
 		key: "master_key", need: NeedMasterKey, redact: redactAll, noFlag: true, help: "32 bytes that seal secret keys and sign tokens, in text form",
@@ -360,7 +416,11 @@ var (
 	regionName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	noBlanks   = regexp.MustCompile(`^\S+$`)
+<<<<<<< HEAD
 	userID     = regexp.MustCompile(`^[0-9a-f]{32}$`)
+=======
+	hostName   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
+>>>>>>> settings
 )
 
 func match(re *regexp.Regexp, v string) error {

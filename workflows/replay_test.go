@@ -53,7 +53,9 @@ func TestReplayEncryptedHistories(t *testing.T) {
 		keys, err := payload.ParseKeys(ring)
 		require.NoError(t, err)
 		data, failures := payload.Converters(payload.NewCodec(keys, true))
-		replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{DataConverter: data, FailureConverter: failures})
+		replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+			DataConverter: data, FailureConverter: failures, DisableDeadlockDetection: true,
+		})
 		require.NoError(t, err)
 		assetworker.RegisterWorkflows(replayer)
 		return replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), history)

@@ -154,35 +154,6 @@ times, and does not disturb what runs. With --database-only the database alone i
 	return cmd
 }
 
-func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Show the service's settings and where they come from",
-		Long: `Shows every setting as api and worker would see it here, and where it comes from. Secrets are not shown.
-
-` + settingsHelp,
-		Example: `  assetflow config --config /etc/assetflow.yaml
-  ASSETFLOW_LOG_LEVEL=debug assetflow config -o json`,
-		Args: noArguments,
-	}
-	flags := addSettings(cmd, allSettings)
-	cmd.RunE = func(*cobra.Command, []string) error {
-		cfg, err := a.settings(flags, 0)
-		if err != nil {
-			return err
-		}
-		return a.emit(map[string]any{"settings": cfg.Settings()}, func(s *sheet) {
-			rows := make([][]string, 0, len(cfg.Settings())+1)
-			rows = append(rows, []string{"SETTING", "VALUE", "FROM"})
-			for _, setting := range cfg.Settings() {
-				rows = append(rows, []string{setting.Key, setting.Value, setting.Origin})
-			}
-			s.table(rows)
-		})
-	}
-	return cmd
-}
-
 func (a *app) masterKeyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "master-key",

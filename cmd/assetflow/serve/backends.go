@@ -62,10 +62,8 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	if cfg.Replication.KeyRing != "" {
-		if b.KeyRing, err = replication.ParseKeyRing(string(cfg.Replication.KeyRing)); err != nil {
-			return nil, fault.New(fault.Invalid, "config.key_ring", "replication.key_ring is not right: %s.", err)
-		}
+	if b.KeyRing, err = keyRing(cfg); err != nil {
+		return nil, err
 	}
 	if cfg.Temporal.PayloadKeys != "" {
 		keys, err := payload.ParseKeys(string(cfg.Temporal.PayloadKeys))
@@ -82,23 +80,25 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger); err != nil {
 		return nil, err
 	}
-	if b.Storage, err = storage.Open(ctx, storage.Config{
-		Endpoint: cfg.S3.Endpoint, Region: cfg.S3.Region, Bucket: cfg.S3.Bucket,
-		AccessKey: string(cfg.S3.AccessKey), SecretKey: string(cfg.S3.SecretKey), PathStyle: cfg.S3.PathStyle,
-		PresignEndpoint: cfg.S3.PresignEndpoint,
-	}); err != nil {
+	if b.Storage, err = openStorage(ctx, cfg.S3); err != nil {
 		return nil, err
 	}
-	if b.Targets, err = addons.ParseTargets(cfg.Addons.Targets, addons.Options{
-		Client: b.Storage.Client(), Bucket: b.Storage.Bucket(), Logger: logger,
-	}); err != nil {
-		return nil, fault.New(fault.Invalid, "config.targets", "addons.targets is not right: %s.", err)
+	if b.Targets, err = targets(cfg, b.Storage, logger); err != nil {
+		return nil, err
 	}
+<<<<<<< HEAD
 	data, failures := payload.Converters(b.Payloads)
 	if b.Temporal, err = client.NewLazyClient(client.Options{
 		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace, DataConverter: data, FailureConverter: failures,
+=======
+	options, err := connect(cfg.Temporal, client.Options{
+>>>>>>> settings
 		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
-	}); err != nil {
+	})
+	if err != nil {
+		return nil, err
+	}
+	if b.Temporal, err = client.NewLazyClient(options); err != nil {
 		return nil, fmt.Errorf("open Temporal: %w", err)
 	}
 	return b, nil
@@ -127,7 +127,7 @@ func (b *Backends) Prepare(ctx context.Context) error {
 	if err := b.Storage.EnsureBucket(ctx); err != nil {
 		return err
 	}
-	if err := b.checkTemporal(ctx); err != nil {
+	if err := b.reachTemporal(ctx); err != nil {
 		return err
 	}
 	if err := worker.Prepare(ctx, b.Temporal, b.Config.Temporal.Namespace); err != nil {
@@ -138,7 +138,7 @@ func (b *Backends) Prepare(ctx context.Context) error {
 
 // Check makes sure that the backends answer and that Prepare has been run.
 func (b *Backends) Check(ctx context.Context) error {
-	for _, check := range []func(context.Context) error{b.Catalog.Ping, b.checkStorage, b.checkTemporal, b.checkSearchAttributes} {
+	for _, check := range []func(context.Context) error{b.Catalog.Ping, b.checkStorage, b.reachTemporal, b.checkSearchAttributes} {
 		limited, cancel := context.WithTimeout(ctx, answerTimeout)
 		err := check(limited)
 		cancel()
@@ -217,10 +217,10 @@ func (b *Backends) awaitSearchAttributes(ctx context.Context) error {
 
 // API answers requests on ln until ctx ends, then lets those under way end, and returns. It closes ln.
 func (b *Backends) API(ctx context.Context, ln net.Listener, version string) error {
-	keys, err := auth.ParseMasterKey(string(b.Config.MasterKey))
+	keys, err := masterKey(b.Config)
 	if err != nil {
 		_ = ln.Close()
-		return fault.New(fault.Invalid, "config.master_key", "master_key is not right: %s; want the output of `assetflow master-key`.", err)
+		return err
 	}
 	handler := api.New(api.Options{ //nolint:contextcheck // every request brings a context of its own
 		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger)),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -75,6 +76,14 @@ func TestServiceFromEmptyMachinesToAnImport(t *testing.T) {
 	ended := make(chan error, 2)
 	go func() { ended <- b.API(ctx, ln, "test") }()
 	go func() { ended <- open(t, cfg).Worker(ctx) }()
+
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return serve.WorkerAlive(t.Context(), cfg.Temporal, host, time.Now()) == nil
+	}, 10*time.Second, 50*time.Millisecond)
+	require.Equal(t, "worker.away", fault.CodeOf(serve.WorkerAlive(t.Context(), cfg.Temporal, "elsewhere", time.Now())))
+	require.Equal(t, "worker.away", fault.CodeOf(serve.WorkerAlive(t.Context(), cfg.Temporal, host, time.Now().Add(time.Hour))), "its last poll is too long ago")
 
 	c := caller(t, b, cfg, endpoint)
 	pkg := samplePackage(t)
