@@ -57,15 +57,13 @@ type S3 struct {
 type Temporal struct {
 	Address   string // host:port of the frontend
 	Namespace string
-<<<<<<< HEAD
+	APIKey    Secret // empty: none
+	TLS       TLS
 
 	PayloadKeys     Secret   // JSON, see payload.ParseKeys; empty: Temporal keeps payloads in clear
 	EncryptPayloads bool     // false: payloads that are encrypted are read, and none is made
 	PayloadReaders  []string // ids of the users who may have payloads decrypted
 	UIOrigins       []string // of the Temporal UI, whose pages may ask for that, scheme://host[:port]
-=======
-	APIKey    Secret // empty: none
-	TLS       TLS
 }
 
 // TLS is how the connection to Temporal is encrypted.
@@ -76,7 +74,6 @@ type TLS struct {
 	Certificate string // PEM; empty together with Key: the client shows none
 	Key         Secret // PEM
 	Insecure    bool   // the server's certificate is not checked
->>>>>>> settings
 }
 
 // Jobs is how jobs are accepted.

@@ -68,16 +68,13 @@ s3: {endpoint: "http://s3:9000/", region: eu-1, bucket: bkt, access_key: AKID, s
 temporal:
   address: "t:7233"
   namespace: prod
-<<<<<<< HEAD
   payload_keys: '{"primary": "hidden"}'
   encrypt_payloads: false
   payload_readers: [01890a5dac96774bbcceb302099a8057, 01890a5dac96774bbcceb302099a8058]
   ui_origins: ["https://Temporal.example.com/"]
-=======
   api_key: t0ken
   tls: {enabled: true, server_name: t.example.com, ca_file: ` + write(t, "ca", authority.Certificate) + `, certificate_file: ` +
 		write(t, "certificate", pair.Certificate) + `, key_file: ` + write(t, "key", pair.Key) + `, verify: false}
->>>>>>> settings
 master_key: mk
 max_upload_bytes: 1048576
 region: north
@@ -102,15 +99,12 @@ log: {level: debug, format: json}
 		"ASSETFLOW_S3_ENDPOINT=http://s3:9000/", "ASSETFLOW_S3_REGION=eu-1", "ASSETFLOW_S3_BUCKET=bkt",
 		"ASSETFLOW_S3_ACCESS_KEY=AKID", "ASSETFLOW_S3_SECRET_KEY=s3cr3t", "ASSETFLOW_S3_PATH_STYLE=false",
 		"ASSETFLOW_TEMPORAL_ADDRESS=t:7233", "ASSETFLOW_TEMPORAL_NAMESPACE=prod", "ASSETFLOW_MASTER_KEY=mk",
-<<<<<<< HEAD
 		`ASSETFLOW_TEMPORAL_PAYLOAD_KEYS={"primary": "hidden"}`, "ASSETFLOW_TEMPORAL_ENCRYPT_PAYLOADS=0",
 		"ASSETFLOW_TEMPORAL_PAYLOAD_READERS=01890a5dac96774bbcceb302099a8057, 01890a5dac96774bbcceb302099a8058",
 		"ASSETFLOW_TEMPORAL_UI_ORIGINS=https://temporal.example.com",
-=======
 		"ASSETFLOW_TEMPORAL_API_KEY=t0ken", "ASSETFLOW_TEMPORAL_TLS_ENABLED=1", "ASSETFLOW_TEMPORAL_TLS_SERVER_NAME=t.example.com",
 		"ASSETFLOW_TEMPORAL_TLS_CA=" + authority.Certificate, "ASSETFLOW_TEMPORAL_TLS_CERTIFICATE=" + pair.Certificate,
 		"ASSETFLOW_TEMPORAL_TLS_KEY=" + pair.Key, "ASSETFLOW_TEMPORAL_TLS_VERIFY=false",
->>>>>>> settings
 		"ASSETFLOW_MAX_UPLOAD_BYTES=1MiB", "ASSETFLOW_REGION=north", "ASSETFLOW_LOG_LEVEL=DEBUG",
 		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
 		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_JOBS_IMPORT_WAIT=45s", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
@@ -121,15 +115,12 @@ log: {level: debug, format: json}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
 		"--s3-region=eu-1", "--s3-bucket=bkt", "--s3-path-style=false", "--temporal-address=t:7233",
-<<<<<<< HEAD
 		"--temporal-payload-keys-file=" + write(t, "keys", `{"primary": "hidden"}`+"\n"), "--temporal-encrypt-payloads=false",
 		"--temporal-payload-readers=01890a5dac96774bbcceb302099a8057,01890a5dac96774bbcceb302099a8058",
 		"--temporal-ui-origins=https://temporal.example.com",
-=======
 		"--temporal-api-key-file=" + write(t, "api-key", "t0ken\n"), "--temporal-tls-enabled=true", "--temporal-tls-server-name=t.example.com",
 		"--temporal-tls-ca-file=" + write(t, "ca", authority.Certificate), "--temporal-tls-certificate-file=" + write(t, "certificate", pair.Certificate),
 		"--temporal-tls-key-file=" + write(t, "key", pair.Key), "--temporal-tls-verify=false",
->>>>>>> settings
 		"--temporal-namespace=prod", "--max-upload-bytes=1 MiB", "--region=north", "--log-level=debug", "--log-format=json",
 		"--jobs-queue-length=7", "--jobs-import-wait=45s", "--trash-keep=7d", "--archive-keep=1h30m", "--sweep-every=30s", "--sweep-grace=2h30m",
 		"--s3-access-key-file=" + write(t, "ak", "AKID\n"), "--s3-secret-key-file=" + write(t, "sk", "s3cr3t\n"),
@@ -156,18 +147,14 @@ log: {level: debug, format: json}
 				Endpoint: "http://s3:9000", Region: "eu-1", Bucket: "bkt", AccessKey: "AKID", SecretKey: "s3cr3t", PathStyle: false,
 				PresignEndpoint: "https://s3.example.com",
 			}, got.S3)
-<<<<<<< HEAD
-			require.Equal(t, config.Temporal{
-				Address: "t:7233", Namespace: "prod", PayloadKeys: `{"primary": "hidden"}`,
-				PayloadReaders: []string{"01890a5dac96774bbcceb302099a8057", "01890a5dac96774bbcceb302099a8058"},
-				UIOrigins:      []string{"https://temporal.example.com"},
-=======
 			tls := &got.Temporal.TLS
 			require.Equal(t, []string{authority.Certificate, pair.Certificate, pair.Key}, trimmed(tls.CA, tls.Certificate, string(tls.Key)))
 			tls.CA, tls.Certificate, tls.Key = "", "", ""
 			require.Equal(t, config.Temporal{
 				Address: "t:7233", Namespace: "prod", APIKey: "t0ken", TLS: config.TLS{Enabled: true, ServerName: "t.example.com", Insecure: true},
->>>>>>> settings
+				PayloadKeys:    `{"primary": "hidden"}`,
+				PayloadReaders: []string{"01890a5dac96774bbcceb302099a8057", "01890a5dac96774bbcceb302099a8058"},
+				UIOrigins:      []string{"https://temporal.example.com"},
 			}, got.Temporal)
 			require.Equal(t, "mk", string(got.MasterKey))
 			require.EqualValues(t, 1<<20, got.MaxUploadBytes)
@@ -330,7 +317,6 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"temporal.address", ":7233", wantTmprl},
 		{"temporal.address", "temporal", wantTmprl},
 		{"temporal.namespace", "a b", "want a name without blanks"},
-<<<<<<< HEAD
 		{"temporal.encrypt_payloads", "maybe", "want true or false"},
 		{"temporal.payload_readers", "ada", wantUsers},
 		{"temporal.payload_readers", "01890a5d-ac96-774b-bcce-b302099a8057", wantUsers},
@@ -339,11 +325,9 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"temporal.ui_origins", "https://temporal.example.com/ui", wantUI},
 		{"temporal.ui_origins", "*", wantUI},
 		{"temporal.ui_origins", "null", wantUI},
-=======
 		{"temporal.tls.enabled", "yes", "want auto, true or false"},
 		{"temporal.tls.server_name", "temporal:7233", "want the name of a host"},
 		{"temporal.tls.verify", "auto", "want true or false"},
->>>>>>> settings
 		{"max_upload_bytes", "0", wantBytes},
 		{"max_upload_bytes", "-1", wantBytes},
 		{"max_upload_bytes", "6TiB", wantBytes},
@@ -482,11 +466,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "", []string{
 		"ASSETFLOW_MASTER_KEY=hidden1", "ASSETFLOW_S3_ACCESS_KEY=hidden2", "ASSETFLOW_S3_SECRET_KEY=hidden3", `ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden6"}`,
-<<<<<<< HEAD
 		`ASSETFLOW_TEMPORAL_PAYLOAD_KEYS={"primary": "hidden7"}`,
-=======
 		"ASSETFLOW_TEMPORAL_API_KEY=hidden8",
->>>>>>> settings
 		"ASSETFLOW_DATABASE_URL=postgres://u:hidden4@db/assetflow?password=hidden5",
 	}, nil, everything)
 	require.NoError(t, err)

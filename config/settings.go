@@ -117,45 +117,6 @@ var settings = []setting{
 		show: func(c *Config) string { return c.Temporal.Namespace },
 	},
 	{
-<<<<<<< HEAD
-		key: "temporal.payload_keys", redact: redactAll, noFlag: true, help: "keys that what Temporal keeps of jobs is encrypted with, the same ones for every api and worker; empty: it is kept in clear",
-		want: "the JSON that `assetflow key-ring --payloads` prints",
-		set: func(c *Config, v string) error {
-			c.Temporal.PayloadKeys = Secret(v)
-			if !json.Valid([]byte(v)) {
-				return errors.New("not JSON")
-			}
-			return nil
-		},
-		show: func(c *Config) string { return c.Temporal.PayloadKeys.String() },
-	},
-	{
-		key: "temporal.encrypt_payloads", def: "true", help: "with keys: whether anything new is encrypted; false for the time that encryption is switched on or off, when what is encrypted is read all the same",
-		want: "true or false",
-		set: func(c *Config, v string) (err error) {
-			c.Temporal.EncryptPayloads, err = strconv.ParseBool(v)
-			return err
-		},
-		show: func(c *Config) string { return strconv.FormatBool(c.Temporal.EncryptPayloads) },
-	},
-	{
-		key: "temporal.payload_readers", list: true, help: "users who may have what is encrypted shown in the Temporal UI and command line, that of every project; empty: nobody",
-		want: "ids of users, as `assetflow user list` prints them, with commas between",
-		set: func(c *Config, v string) (err error) {
-			c.Temporal.PayloadReaders, err = userIDs(v)
-			return err
-		},
-		show: func(c *Config) string { return strings.Join(c.Temporal.PayloadReaders, ",") },
-	},
-	{
-		key: "temporal.ui_origins", list: true, help: "where the Temporal UI is, whose pages may have shown what is encrypted",
-		want: `URLs without a path, with commas between, such as "https://temporal.example.com"`,
-		set: func(c *Config, v string) (err error) {
-			c.Temporal.UIOrigins, err = Origins(v)
-			return err
-		},
-		show: func(c *Config) string { return strings.Join(c.Temporal.UIOrigins, ",") },
-=======
 		key: "temporal.api_key", redact: redactAll, noFlag: true, help: "API key that Temporal asks for; empty: none",
 		want: "a text without blanks",
 		set:  func(c *Config, v string) error { c.Temporal.APIKey = Secret(v); return match(noBlanks, v) },
@@ -209,7 +170,45 @@ var settings = []setting{
 			return err
 		},
 		show: func(c *Config) string { return strconv.FormatBool(!c.Temporal.TLS.Insecure) },
->>>>>>> settings
+	},
+	{
+		key: "temporal.payload_keys", redact: redactAll, noFlag: true, help: "keys that what Temporal keeps of jobs is encrypted with, the same ones for every api and worker; empty: it is kept in clear",
+		want: "the JSON that `assetflow key-ring --payloads` prints",
+		set: func(c *Config, v string) error {
+			c.Temporal.PayloadKeys = Secret(v)
+			if !json.Valid([]byte(v)) {
+				return errors.New("not JSON")
+			}
+			return nil
+		},
+		show: func(c *Config) string { return c.Temporal.PayloadKeys.String() },
+	},
+	{
+		key: "temporal.encrypt_payloads", def: "true", help: "with keys: whether anything new is encrypted; false for the time that encryption is switched on or off, when what is encrypted is read all the same",
+		want: "true or false",
+		set: func(c *Config, v string) (err error) {
+			c.Temporal.EncryptPayloads, err = strconv.ParseBool(v)
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatBool(c.Temporal.EncryptPayloads) },
+	},
+	{
+		key: "temporal.payload_readers", list: true, help: "users who may have what is encrypted shown in the Temporal UI and command line, that of every project; empty: nobody",
+		want: "ids of users, as `assetflow user list` prints them, with commas between",
+		set: func(c *Config, v string) (err error) {
+			c.Temporal.PayloadReaders, err = userIDs(v)
+			return err
+		},
+		show: func(c *Config) string { return strings.Join(c.Temporal.PayloadReaders, ",") },
+	},
+	{
+		key: "temporal.ui_origins", list: true, help: "where the Temporal UI is, whose pages may have shown what is encrypted",
+		want: `URLs without a path, with commas between, such as "https://temporal.example.com"`,
+		set: func(c *Config, v string) (err error) {
+			c.Temporal.UIOrigins, err = Origins(v)
+			return err
+		},
+		show: func(c *Config) string { return strings.Join(c.Temporal.UIOrigins, ",") },
 	},
 	{
 		key: "master_key", need: NeedMasterKey, redact: redactAll, noFlag: true, help: "32 bytes that seal secret keys and sign tokens, in text form",
@@ -416,11 +415,8 @@ var (
 	regionName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	noBlanks   = regexp.MustCompile(`^\S+$`)
-<<<<<<< HEAD
-	userID     = regexp.MustCompile(`^[0-9a-f]{32}$`)
-=======
 	hostName   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
->>>>>>> settings
+	userID     = regexp.MustCompile(`^[0-9a-f]{32}$`)
 )
 
 func match(re *regexp.Regexp, v string) error {

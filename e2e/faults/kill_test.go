@@ -76,13 +76,8 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "open the source region:", err)
 		return 1
 	}
-<<<<<<< HEAD
 	code := clustertest.Run(m)
-	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
-=======
-	code := m.Run()
 	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
->>>>>>> flakes
 	defer cancel()
 	if err := stack.Stop(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the stack:", err)

@@ -86,13 +86,9 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	if b.Targets, err = targets(cfg, b.Storage, logger); err != nil {
 		return nil, err
 	}
-<<<<<<< HEAD
 	data, failures := payload.Converters(b.Payloads)
-	if b.Temporal, err = client.NewLazyClient(client.Options{
-		HostPort: cfg.Temporal.Address, Namespace: cfg.Temporal.Namespace, DataConverter: data, FailureConverter: failures,
-=======
 	options, err := connect(cfg.Temporal, client.Options{
->>>>>>> settings
+		DataConverter: data, FailureConverter: failures,
 		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
 	})
 	if err != nil {
