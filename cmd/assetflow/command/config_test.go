@@ -56,7 +56,7 @@ func TestConfigCheck(t *testing.T) {
 func TestConfigCheckConnectsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	a := administered(t)
-	args := []string{"config", "check", "--log-level", "error", "--s3-endpoint", "http://" + nobody(t), "--temporal-address", nobody(t)}
+	args := []string{"config", "check", "--log-level", "error", "--s3-endpoint", "http://" + nobody, "--temporal-address", nobody}
 	a.environ = append(a.environ, "ASSETFLOW_S3_ACCESS_KEY=ak", "ASSETFLOW_S3_SECRET_KEY=sk", "AWS_MAX_ATTEMPTS=1")
 	r := a.exec(t.Context(), append(args, "-o", "json")...)
 	require.Equal(t, ExitOK, r.code, r.stderr)
