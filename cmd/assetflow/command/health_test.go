@@ -23,7 +23,7 @@ func TestHealthOfAnAPI(t *testing.T) {
 			t.Parallel()
 			address := strings.TrimPrefix(service(t, routes{"GET /readyz": reply(c.status, c.body)}), "http://")
 			a := newApp(t)
-			a.environ = []string{"HTTP_PROXY=http://" + nobody(t)}
+			a.environ = []string{"HTTP_PROXY=http://" + nobody}
 			r := a.exec(t.Context(), "health", "api", "--http-addr", address)
 			if c.want == "" {
 				require.Equal(t, result{stdout: "The api is ready.\n"}, r)
@@ -33,7 +33,7 @@ func TestHealthOfAnAPI(t *testing.T) {
 			require.Contains(t, r.stderr, c.want)
 		})
 	}
-	r := newApp(t).exec(t.Context(), "health", "api", "--http-addr", nobody(t))
+	r := newApp(t).exec(t.Context(), "health", "api", "--http-addr", nobody)
 	require.Equal(t, ExitUnreachable, r.code)
 	require.Contains(t, r.stderr, "The api does not answer at 127.0.0.1:")
 }
@@ -50,7 +50,7 @@ func TestWhereAnAPIIsReached(t *testing.T) {
 
 func TestHealthOfAWorkerWithoutTemporal(t *testing.T) {
 	t.Parallel()
-	r := newApp(t).exec(t.Context(), "health", "worker", "--temporal-address", nobody(t))
+	r := newApp(t).exec(t.Context(), "health", "worker", "--temporal-address", nobody)
 	require.Equal(t, ExitUnreachable, r.code)
 	require.Contains(t, r.stderr, "Temporal does not answer at 127.0.0.1:")
 }
