@@ -39,12 +39,13 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	if logger == nil {
 		logger = slog.Default()
 	}
-	// Close does not wait for handlers, and one that was cut off still has a staged upload to remove.
-	var handlers sync.WaitGroup
+	// Close does not wait for handlers, and one that was cut off still has a staged upload to remove. It is no WaitGroup,
+	// because a handler may begin while the others are waited for.
+	var handlers sync.RWMutex
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handlers.Add(1)
-			defer handlers.Done()
+			handlers.RLock()
+			defer handlers.RUnlock()
 			h.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -72,7 +73,8 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 		_ = srv.Close()
 		tidy := make(chan struct{})
 		go func() {
-			handlers.Wait()
+			handlers.Lock()
+			defer handlers.Unlock()
 			close(tidy)
 		}()
 		select {
