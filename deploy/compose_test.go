@@ -175,7 +175,9 @@ func TestSettings(t *testing.T) {
 					require.Equal(t, "migrate", s.Command[0], "what goes on running has a health check")
 				}
 				for _, c := range commands {
-					require.Equal(t, command.ExitOK, command.Run(t.Context(), append(slices.Clone(c), "--help"), strings.NewReader(""), io.Discard, io.Discard), "%q", c)
+					var help strings.Builder
+					require.Equal(t, command.ExitOK, command.Run(t.Context(), append(slices.Clone(c), "--help"), strings.NewReader(""), &help, io.Discard))
+					require.Contains(t, help.String(), "\n  assetflow "+strings.Join(c, " ")+" [flags]\n", "the help is of the command, not of one above it")
 				}
 			})
 		}
