@@ -41,8 +41,9 @@ func certificates(v string) []*x509.Certificate {
 
 // showCertificates says whose certificates they are and until when they are good.
 func showCertificates(v string) string {
-	var names []string
-	for _, c := range certificates(v) {
+	all := certificates(v)
+	names := make([]string, 0, len(all))
+	for _, c := range all {
 		names = append(names, fmt.Sprintf("%s (until %s)", c.Subject, c.NotAfter.UTC().Format(time.DateOnly)))
 	}
 	return strings.Join(names, "; ")
