@@ -90,16 +90,30 @@ func (s *suite) install(t *testing.T, r addons.Release, c addons.Chart) string {
 	return applied.Revision
 }
 
+// await looks again and again until it holds. Unlike Eventually, it does so where a test may fail.
+func (s *suite) await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), s.Within)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			require.FailNow(t, "does not come true: "+what)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 func (s *suite) healthy(t *testing.T, r addons.Release) {
 	t.Helper()
 	var last addons.Health
-	require.Eventually(t, func() bool {
+	s.await(t, "the release becomes healthy", func() bool {
 		var err error
 		last, err = s.Target.Health(t.Context(), r)
 		require.NoError(t, err)
 		require.Empty(t, last.Failed)
 		return last.Ready
-	}, s.Within, 50*time.Millisecond, "the release becomes healthy")
+	})
 	require.NotEmpty(t, last.Workloads)
 	for _, w := range last.Workloads {
 		require.NotEmpty(t, w.Kind)
@@ -117,11 +131,11 @@ func (s *suite) holds(t *testing.T, r addons.Release, version string) {
 // gone waits until nothing of the release is left.
 func (s *suite) gone(t *testing.T, r addons.Release) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	s.await(t, "everything goes", func() bool {
 		remains, err := s.Target.Remains(t.Context(), r)
 		require.NoError(t, err)
 		return len(remains) == 0
-	}, s.Within, 50*time.Millisecond, "everything goes")
+	})
 	s.holds(t, r, "")
 	_, err := s.Target.Health(t.Context(), r)
 	requireCode(t, addons.CodeNoRevision, fault.NotFound, err)
@@ -196,12 +210,12 @@ func testUnhealthy(t *testing.T, s *suite) {
 	d := s.delivery()
 	_, err := s.Target.Apply(t.Context(), d, r, Chart(t, "web", "1.1.0", NeverReady()))
 	require.NoError(t, err, "Apply does not wait")
-	require.Eventually(t, func() bool {
+	s.await(t, "the target knows that it will not become healthy", func() bool {
 		health, err := s.Target.Health(t.Context(), r)
 		require.NoError(t, err)
 		require.False(t, health.Ready)
 		return health.Failed != ""
-	}, s.Within, 50*time.Millisecond, "the target knows that it will not become healthy")
+	})
 
 	_, err = s.Target.RollBack(t.Context(), d, r, one)
 	require.NoError(t, err)

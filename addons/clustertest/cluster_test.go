@@ -522,8 +522,10 @@ func TestClusterRecovers(t *testing.T) {
 						require.Contains(t, applied.Notes[0], "stuck in "+stuck.String())
 					}
 					c.healthy(t)
-					_, err = c.Client.CoreV1().ConfigMaps(c.r.Namespace()).Get(t.Context(), "extra", metav1.GetOptions{})
-					require.True(t, apierrors.IsNotFound(err), "what only the stuck revision had has gone: %v", err)
+					await(t, "what only the stuck revision had goes", func() bool {
+						_, err := c.Client.CoreV1().ConfigMaps(c.r.Namespace()).Get(t.Context(), "extra", metav1.GetOptions{})
+						return apierrors.IsNotFound(err)
+					})
 					for version, status := range c.statuses(t) {
 						require.False(t, status.IsPending(), "revision %d", version)
 					}

@@ -53,6 +53,9 @@ func TestForm(t *testing.T) {
 // A person imports with a browser, and a page of another server tries to make that browser do it. It is not parallel: a
 // browser is slow enough by itself.
 func TestFormInABrowser(t *testing.T) {
+	if _, err := exec.LookPath("chromium"); err != nil {
+		t.Skip("there is no chromium on this machine")
+	}
 	d := newDeployment(t)
 	posts := make(chan string, 10) // header Authorization of each
 	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,14 +113,11 @@ type browser struct {
 	login   map[string]any
 }
 
-// startBrowser starts one without any history, which signs in as the given user wherever it is asked to. The test is
-// skipped where there is none.
+// startBrowser starts one without any history, which signs in as the given user wherever it is asked to.
 func startBrowser(t *testing.T, user, password string) *browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("there is no chromium on this machine")
-	}
+	require.NoError(t, err)
 	theirIn, in, err := os.Pipe()
 	require.NoError(t, err)
 	out, theirOut, err := os.Pipe()
