@@ -15,7 +15,7 @@ import (
 	"time"
 
 	helm "helm.sh/helm/v4/pkg/action"
-	"helm.sh/helm/v4/pkg/chart/v2"
+	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/kube"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,7 +52,7 @@ func (s *session) plan(ctx context.Context, c Chart) (Plan, error) {
 }
 
 // check renders the chart and dry-runs every object of it.
-func (s *session) check(ctx context.Context, chart *v2.Chart, h history) (Plan, error) {
+func (s *session) check(ctx context.Context, chart *chartv2.Chart, h history) (Plan, error) {
 	var said notes
 	if chart.Metadata.Deprecated {
 		said.add("The chart says that it is deprecated.")
@@ -72,12 +72,9 @@ func (s *session) check(ctx context.Context, chart *v2.Chart, h history) (Plan, 
 	}
 	render := helm.NewInstall(s.config)
 	render.DryRunStrategy = helm.DryRunServer
-	render.IsUpgrade = true // even for an install: who owns what is there is checked below
-	render.ReleaseName, render.Namespace = s.release.Name, s.namespace
+	render.IsUpgrade, render.ReleaseName, render.Namespace = !h.installs(), s.release.Name, s.namespace
 	render.DisableOpenAPIValidation = true
-	if h.installs() {
-		render.IsUpgrade = false
-	}
+	render.TakeOwnership = true // who owns what is there is checked below
 	rendered, err := render.RunWithContext(context.WithoutCancel(ctx), chart, map[string]any{})
 	if err != nil {
 		return Plan{}, s.refusal(ctx, "the chart cannot be rendered", err)
@@ -248,7 +245,7 @@ func (s *session) apply(ctx context.Context, d Delivery, c Chart) (Applied, erro
 }
 
 // install makes the next revision of the release.
-func (s *session) install(ctx context.Context, chart *v2.Chart, h history, description string) (*release.Release, error) {
+func (s *session) install(ctx context.Context, chart *chartv2.Chart, h history, description string) (*release.Release, error) {
 	var (
 		made any
 		err  error

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,6 +75,8 @@ func ofCluster(err error) error {
 	case errors.As(err, &status):
 		code := int(status.Status().Code)
 		switch why := unwell(code); {
+		case mistyped(status.Status().Message):
+			return refused("the cluster refuses it: %s", reason(err)).Wrap(err)
 		case why != "":
 			return clusterAway(why).Wrap(err)
 		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
@@ -92,6 +95,11 @@ func ofCluster(err error) error {
 		return clusterAway(why).Wrap(err)
 	}
 	return nil
+}
+
+// mistyped tells that the API server could not read what was applied. It answers so with status 500.
+func mistyped(message string) bool {
+	return strings.Contains(message, "failed to create typed patch object") || strings.Contains(message, "failed to convert new object")
 }
 
 func apiVersion(e *meta.NoKindMatchError) string {

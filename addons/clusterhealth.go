@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	appsv1 "k8s.io/api/apps/v1"
@@ -129,7 +130,7 @@ func takesTime(o object) bool {
 	case "apiextensions.k8s.io", "apiregistration.k8s.io":
 		return true
 	}
-	return !scheme.Scheme.Recognizes(o.mapping.GroupVersionKind) // what somebody has defined says in its status how it is
+	return !scheme.Scheme.IsGroupRegistered(o.mapping.GroupVersionKind.Group) // what somebody has defined says in its status how it is
 }
 
 // assess tells how far an object of the cluster is.
@@ -221,14 +222,23 @@ func (s *session) deployment(ctx context.Context, d *appsv1.Deployment) (state, 
 		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue && found.why == "":
 			found.why = c.Message
 		case c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == "ProgressDeadlineExceeded":
-			// It may still be that of the template before.
-			if changed := lastChange(d.ManagedFields); !c.LastUpdateTime.Before(&changed) {
+			if overdue(d, c) {
 				found.failed = true
 				found.why = strings.TrimSpace("It has not become ready within its progress deadline. " + found.why)
 			}
 		}
 	}
 	return found, nil
+}
+
+// overdue tells that a passed progress deadline is that of the template of now. The condition of the one before stays until
+// there is progress. Times are in whole seconds, and of two programs.
+func overdue(d *appsv1.Deployment, c appsv1.DeploymentCondition) bool {
+	deadline := 10 * time.Minute // Kubernetes's default
+	if s := d.Spec.ProgressDeadlineSeconds; s != nil {
+		deadline = time.Duration(*s) * time.Second
+	}
+	return !c.LastUpdateTime.Time.Before(lastChange(d.ManagedFields).Add(deadline - time.Second))
 }
 
 // lastChange is when we last changed an object.
@@ -345,6 +355,7 @@ func (s *session) job(ctx context.Context, j *batchv1.Job) (state, error) {
 			return found, nil
 		case batchv1.JobSuspended:
 			return state{ready: true, why: "It is suspended."}, nil
+		case batchv1.JobFailureTarget: // it fails when its pods have ended
 		}
 	}
 	found.count = min(found.count, found.wanted)

@@ -100,7 +100,11 @@ func (w waiter) Wait(list kube.ResourceList, timeout time.Duration) error {
 // WaitForDelete waits for hooks to go: they are made anew under the same name.
 func (w waiter) WaitForDelete(list kube.ResourceList, timeout time.Duration) error {
 	for _, info := range list {
-		if o, err := meta.Accessor(info.Object); err != nil || o.GetAnnotations()[annotationHook] == "" {
+		o, err := meta.Accessor(info.Object)
+		if err != nil {
+			return err
+		}
+		if o.GetAnnotations()[annotationHook] == "" {
 			return nil
 		}
 	}

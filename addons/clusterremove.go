@@ -36,7 +36,7 @@ func (s *session) remove(ctx context.Context) (Applied, error) {
 		return Applied{}, s.refusal(ctx, "the release cannot be removed", err)
 	}
 	// A removal whose grace ends is not over: Remains goes on with it.
-	err = wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, removalGrace, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, 200*time.Millisecond, removalGrace, true, func(context.Context) (bool, error) {
 		left, err := s.left(ctx, h)
 		return err == nil && len(left) == 0, err
 	})

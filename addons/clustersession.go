@@ -218,7 +218,7 @@ type seen struct {
 }
 
 func (s *seen) note(resp *http.Response, err error) (*http.Response, error) {
-	why := ""
+	var why string
 	if err != nil {
 		why = unreachable(err)
 	} else {

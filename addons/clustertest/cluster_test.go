@@ -76,12 +76,12 @@ func (c *cluster) apply(t *testing.T, chart addons.Chart) addons.Applied {
 func (c *cluster) until(t *testing.T, what string, is func(addons.Health) bool) addons.Health {
 	t.Helper()
 	var last addons.Health
-	require.Eventually(t, func() bool {
+	await(t, what, func() bool {
 		var err error
 		last, err = c.Health(t.Context(), c.r)
 		require.NoError(t, err)
 		return is(last)
-	}, within, 50*time.Millisecond, what)
+	})
 	return last
 }
 
@@ -150,13 +150,27 @@ func (c *cluster) statuses(t *testing.T) map[int]common.Status {
 // gone waits until nothing of the release is left, and not its namespace either.
 func (c *cluster) gone(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	await(t, "everything goes", func() bool {
 		remains, err := c.Remains(t.Context(), c.r)
 		require.NoError(t, err)
 		return len(remains) == 0
-	}, within, 50*time.Millisecond)
+	})
 	_, err := c.Client.CoreV1().Namespaces().Get(t.Context(), c.r.Namespace(), metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "%v", err)
+}
+
+// await waits until a condition holds, which it asks for in the test's own goroutine.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			t.Fatal("does not come true: " + what)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func requireCode(t *testing.T, code string, kind fault.Kind, err error) {
@@ -236,10 +250,10 @@ func TestClusterPlan(t *testing.T) {
 	requireCode(t, addons.CodeRefused, fault.Invalid, err)
 	_, err = c.Client.CoreV1().Namespaces().Get(t.Context(), c.r.Namespace(), metav1.GetOptions{})
 	if err == nil { // on its way out
-		require.Eventually(t, func() bool {
+		await(t, "a refused plan leaves no namespace", func() bool {
 			_, err := c.Client.CoreV1().Namespaces().Get(t.Context(), c.r.Namespace(), metav1.GetOptions{})
 			return apierrors.IsNotFound(err)
-		}, within, 50*time.Millisecond, "a refused plan leaves no namespace")
+		})
 	}
 
 	chart = addonstest.Chart(t, "web", "1.0.0", addonstest.WithHook("pre-install"),
@@ -321,10 +335,10 @@ data:
 `))
 	_, err := c.Plan(t.Context(), c.r, addonstest.Chart(t, "web", "1.0.0")) // makes the namespace
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
+	await(t, "the namespace gets its account", func() bool {
 		_, err := c.Client.CoreV1().ServiceAccounts(c.r.Namespace()).Get(t.Context(), "default", metav1.GetOptions{})
 		return err == nil
-	}, within, 50*time.Millisecond)
+	})
 	c.apply(t, chart)
 	found, err := c.Client.CoreV1().ConfigMaps(c.r.Namespace()).Get(t.Context(), "found", metav1.GetOptions{})
 	require.NoError(t, err)
@@ -498,7 +512,7 @@ func TestClusterRecovers(t *testing.T) {
 						require.NoError(t, err)
 						require.Equal(t, "1.0.0", c.version(t))
 					default:
-						applied, err = c.Remove(t.Context(), delivery(), c.r)
+						_, err = c.Remove(t.Context(), delivery(), c.r)
 						require.NoError(t, err)
 						c.gone(t)
 						return
@@ -571,10 +585,10 @@ func TestClusterKilled(t *testing.T) {
 			t.Cleanup(func() { _ = child.Process.Kill() })
 			_, err = io.Copy(stdin, strings.NewReader(string(input)))
 			require.NoError(t, err)
-			require.Eventually(t, func() bool {
+			await(t, "the hook runs", func() bool {
 				_, err := c.Client.BatchV1().Jobs(c.r.Namespace()).Get(t.Context(), "slow", metav1.GetOptions{})
 				return err == nil
-			}, within, 20*time.Millisecond, "the hook runs")
+			})
 			require.NoError(t, child.Process.Kill())
 			_ = child.Wait()
 			statuses := c.statuses(t)
@@ -607,10 +621,10 @@ func TestClusterCancelled(t *testing.T) {
 		_, err := c.Apply(ctx, delivery(), c.r, slow(t, "1.1.0"))
 		returned <- err
 	}()
-	require.Eventually(t, func() bool {
+	await(t, "the hook runs", func() bool {
 		_, err := c.Client.BatchV1().Jobs(c.r.Namespace()).Get(t.Context(), "slow", metav1.GetOptions{})
 		return err == nil
-	}, within, 20*time.Millisecond, "the hook runs")
+	})
 	cancel()
 	select {
 	case err := <-returned:
@@ -805,10 +819,10 @@ func TestClusterForbids(t *testing.T) {
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	c := cluster{target, plane, r}
-	require.Eventually(t, func() bool { // the authoriser sees a binding a moment later
+	await(t, "the rights are there", func() bool { // the authoriser sees a binding a moment later
 		_, err := target.Plan(t.Context(), r, addonstest.Chart(t, "web", "1.0.0"))
 		return err == nil
-	}, within, 50*time.Millisecond)
+	})
 	c.apply(t, addonstest.Chart(t, "web", "1.0.0"))
 	c.healthy(t)
 	_, err = target.Remove(t.Context(), delivery(), r)
@@ -840,8 +854,34 @@ func TestClusterAway(t *testing.T) {
 		f, _ := fault.As(err)
 		require.Equal(t, "the cluster cannot be reached: the connection is refused", f.Message, name)
 	}
-	c.ControlPlane.StartAPI(t)
+	c.StartAPI(t)
 	_, err := c.Apply(t.Context(), d, c.r, addonstest.Chart(t, "web", "1.1.0"))
 	require.NoError(t, err)
 	require.Equal(t, "1.1.0", c.version(t))
+}
+
+// The example runs, is redeployed at its newer version, and goes.
+func TestClusterExample(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.r.Name = "hello"
+	for _, version := range []string{"1.0.0", "1.1.0"} {
+		file, err := os.Open(filepath.Join("..", "..", "examples", "charts", "hello-"+version+".tgz"))
+		require.NoError(t, err)
+		defer file.Close()
+		chart, _, err := addons.ReadChart(file)
+		require.NoError(t, err)
+		plan, err := c.Plan(t.Context(), c.r, chart)
+		require.NoError(t, err)
+		require.Empty(t, plan.Notes, "the API server does not warn of it")
+		c.apply(t, chart)
+		c.healthy(t)
+		page, err := c.Client.CoreV1().ConfigMaps(c.r.Namespace()).Get(t.Context(), "hello-page", metav1.GetOptions{})
+		require.NoError(t, err)
+		require.Contains(t, page.Data["index.html"], "This is version "+version)
+	}
+	require.Len(t, c.pods(t), 2)
+	_, err := c.Remove(t.Context(), delivery(), c.r)
+	require.NoError(t, err)
+	c.gone(t)
 }
