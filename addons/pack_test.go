@@ -17,8 +17,8 @@ import (
 	"assetflow/fault"
 )
 
-// folder writes files, named by their paths, into a new folder.
-func folder(t *testing.T, files map[string]string) string {
+// chartFolder writes files, named by their paths, into a new folder.
+func chartFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
@@ -34,7 +34,7 @@ func TestPackChart(t *testing.T) {
 		"Chart.yaml": "apiVersion: v2\nname: demo\nversion: 1.2.0\n", "values.yaml": "replicas: 2\n",
 		"templates/a.yaml": "kind: A\n", "templates/notes.bak": "x", ".helmignore": "*.bak\n", "charts/sub/Chart.yaml": "apiVersion: v2\nname: sub\nversion: 0.1.0\n",
 	}
-	one, two := folder(t, files), folder(t, files)
+	one, two := chartFolder(t, files), chartFolder(t, files)
 	require.NoError(t, os.Chtimes(filepath.Join(two, "values.yaml"), time.Time{}, time.Unix(1, 0)))
 	require.NoError(t, os.Chmod(filepath.Join(two, "values.yaml"), 0o700))
 	packed, err := addons.PackChart(one)
@@ -72,7 +72,7 @@ func TestPackWhatIsNoChart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := addons.PackChart(folder(t, files))
+			_, err := addons.PackChart(chartFolder(t, files))
 			require.Equal(t, addons.CodeBadChart, fault.CodeOf(err), "%v", err)
 			require.Equal(t, fault.Invalid, fault.KindOf(err))
 		})

@@ -23,7 +23,7 @@ func (d *delivery) fail(ctx workflow.Context, cause error) (catalog.JobState, []
 	}
 	d.describe(ctx, "Cleaning up after: "+reason.Message)
 
-	said := ""
+	var said string
 	switch {
 	case !d.begun:
 		said = "Nothing was changed on the target."

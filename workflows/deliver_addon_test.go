@@ -86,15 +86,14 @@ func newDelivery(t *testing.T, action catalog.AddonAction) *deliveryScene {
 		s.order = append(s.order, name)
 		var job activities.DeliveryJob
 		var step activities.DeliveryStep
-		switch {
-		case name == "EndJob":
+		if name == "EndJob" {
 			require.NoError(t, args.Get(&s.ending))
-		default:
-			require.NoError(t, args.Get(&job, &step))
-			require.Equal(t, s.job, job)
-			require.Equal(t, len(s.order)-1, step.Task, "the tasks are counted in the order of the steps")
-			s.steps[name] = step
+			return
 		}
+		require.NoError(t, args.Get(&job, &step))
+		require.Equal(t, s.job, job)
+		require.Equal(t, len(s.order)-1, step.Task, "the tasks are counted in the order of the steps")
+		s.steps[name] = step
 	})
 	s.SetOnActivityCanceledListener(func(info *activity.Info) { s.cancels = append(s.cancels, info.ActivityType.Name) })
 	chart := map[catalog.AddonAction]activities.LoadedChart{

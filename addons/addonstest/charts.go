@@ -38,7 +38,7 @@ metadata:
   namespace: {{ .Release.Namespace }}
 spec:
   replicas: {{ .Values.replicas }}
-  progressDeadlineSeconds: 3
+  progressDeadlineSeconds: {{ .Values.progressDeadline }}
   selector:
     matchLabels: {app: {{ .Release.Name }}}
   template:
@@ -49,7 +49,9 @@ spec:
       - name: main
         image: {{ .Values.image }}
 `
-	values = "replicas: 1\nimage: registry.k8s.io/pause:3.10\n"
+	// The deadline is one that no cluster misses that is only slow.
+	values     = "replicas: 1\nimage: registry.k8s.io/pause:3.10\nprogressDeadline: 600\n"
+	neverReady = "replicas: 1\nimage: " + NeverReadyImage + "\nprogressDeadline: "
 )
 
 // Option changes the files of a chart.
@@ -63,7 +65,12 @@ func File(name, content string) Option {
 
 // NeverReady makes the chart's Deployment one that never becomes ready, and says so after three seconds.
 func NeverReady() Option {
-	return File("values.yaml", "replicas: 1\nimage: "+NeverReadyImage+"\n")
+	return File("values.yaml", neverReady+"3\n")
+}
+
+// NotReady makes the chart's Deployment one that does not become ready, and may yet as far as the cluster knows.
+func NotReady() Option {
+	return File("values.yaml", neverReady+"600\n")
 }
 
 // NotRendering makes a chart whose templates fail.

@@ -12,7 +12,6 @@ import (
 	"crypto/x509"
 	_ "embed" // the stages
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -110,26 +109,42 @@ func available(t testing.TB) {
 	}
 }
 
-// binary finds what `make control-plane` has built.
-func binary(name string) (string, error) {
+// built is where `make control-plane` puts what it builds; empty outside of the repository. A test may change the working
+// directory later.
+var built = func() string {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", err
+		return ""
 	}
 	for ; ; dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			path := filepath.Join(dir, "bin", "control-plane", name)
-			_, err := os.Stat(path)
-			return path, err
+			return filepath.Join(dir, "bin", "control-plane")
 		}
 		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod above the working directory")
+			return ""
 		}
 	}
+}()
+
+// binary finds what `make control-plane` has built.
+func binary(name string) (string, error) {
+	path := filepath.Join(built, name)
+	_, err := os.Stat(path)
+	return path, err
 }
 
-// start starts a control plane; what has started is stopped again when the rest does not.
-func start(whole bool) (_ *ControlPlane, err error) {
+// start starts a control plane. Somebody else may have taken a port that was free, so it is tried more than once.
+func start(whole bool) (c *ControlPlane, err error) {
+	for range 3 {
+		if c, err = tryStart(whole); err == nil {
+			break
+		}
+	}
+	return c, err
+}
+
+// tryStart starts a control plane; what has started is stopped again when the rest does not.
+func tryStart(whole bool) (_ *ControlPlane, err error) {
 	dir, err := os.MkdirTemp("", "assetflow-cluster-")
 	if err != nil {
 		return nil, err

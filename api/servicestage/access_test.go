@@ -86,10 +86,10 @@ func TestSignedRequests(t *testing.T) {
 	d.AddChart(t, "redis", "1.0.0", "1")
 	e := d.newEnvironment("prod")
 	created := d.installed(e, "redis")
-	all := append(operations(e.ID, created.ID)[3:],
-		operation{"POST", "/environments", `{"name": "more", "vpc_id": "v"}`}, operation{"GET", "/environments?limit=10&offset=0", ""},
-		operation{"GET", "/jobs/" + created.JobID + "?desc=true&limit=1", ""})
-	for _, o := range all {
+	for _, o := range slices.Concat(operations(e.ID, created.ID)[3:], []operation{
+		{"POST", "/environments", `{"name": "more", "vpc_id": "v"}`}, {"GET", "/environments?limit=10&offset=0", ""},
+		{"GET", "/jobs/" + created.JobID + "?desc=true&limit=1", ""},
+	}) {
 		if o.path == "/environments/"+e.ID+"/addons" && o.method == http.MethodPost {
 			o.body = `{"name": "redis", "cce_id": "second"}`
 		}

@@ -305,6 +305,9 @@ func TestDeliveriesThatAreNotStarted(t *testing.T) {
 	// An add-on that somebody has made meanwhile.
 	d.handler = d.newHandler(faultyCatalog{d.catalog, fault.New(fault.Conflict, "catalog.addon_exists", "there is one").WithDetails("the-other")})
 	d.run(d.refused("made meanwhile", "POST", path, body, "SVCSTG.00100400", "(the-other)"))
+	d.end(catalog.JobFailed)
+	d.handler = d.newHandler(faultyCatalog{d.catalog, fault.New(fault.NotFound, "catalog.chart_not_found", "no such chart")})
+	d.run(d.refused("the chart was deleted meanwhile", "POST", path, body, "SVCSTG.00100400", "no such chart"))
 	d.handler = d.newHandler(faultyCatalog{d.catalog, errors.New("a secret of ours")})
 	d.end(catalog.JobFailed)
 	d.run(failing("the catalog is away", 500, "internal error"))

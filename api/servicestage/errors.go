@@ -52,6 +52,7 @@ var answersByCode = map[string]answer{
 	jobs.CodeNotFound:               {http.StatusNotFound, errNoJob},
 	codeAction:                      {http.StatusBadRequest, errAction},
 	codeNameTaken:                   {http.StatusBadRequest, errNameTaken},
+	codeChartNotFound:               {http.StatusBadRequest, errParameter}, // no path names a chart
 	middleware.CodeMethodNotAllowed: {http.StatusMethodNotAllowed, errParameter},
 	middleware.CodeHeadersTooLarge:  {http.StatusRequestHeaderFieldsTooLarge, errParameter},
 	middleware.CodePending:          {http.StatusConflict, errParameter},

@@ -3,6 +3,7 @@ package servicestage_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/jobs"
+	"assetflow/workflows"
 )
 
 func TestJob(t *testing.T) {
@@ -95,9 +97,9 @@ func TestUnknownJobs(t *testing.T) {
 	d.AddChart(t, "redis", "1.0.0", "1")
 	created := d.install(d.newEnvironment("prod"), "redis")
 	id := strings.TrimPrefix(created.JobID, "JOB")
-	instance, err := d.catalog.CreateInstance(t.Context(), d.project.ID, "one")
+	var err error
+	d.Instance, err = d.catalog.CreateInstance(t.Context(), d.project.ID, "one")
 	require.NoError(t, err)
-	d.Scene.Instance = instance
 	imported := d.NewJob(t)
 	for name, id := range map[string]string{
 		"none": "JOB" + catalog.NewID(), "no id": "JOB", "another prefix": "job" + id, "two prefixes": "JOBJOB" + id, "a NUL": "JOB%00",
@@ -157,6 +159,8 @@ func TestExecutionStatus(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	d.AddChart(t, "redis", "1.0.0", "1")
+	rollBack := func(s workflows.Step) bool { return s.Activity == "RollBack" }
+	require.True(t, slices.ContainsFunc(workflows.DeliverySteps, rollBack), "the step has another name now: tell the contract")
 	type tasks []catalog.TaskState // of ApplyChart and RollBack
 	for name, c := range map[string]struct {
 		tasks tasks

@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +19,25 @@ import (
 	"assetflow/client"
 )
 
+// healthTimeout is how long the workloads of an add-on may take.
+const healthTimeout = 20 * time.Second
+
+// noCluster is what stands in the kubeconfig until a test needs the cluster and starts it.
+const noCluster = `apiVersion: v1
+kind: Config
+clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: none, user: {token: none}}]
+contexts: [{name: none, context: {cluster: none, user: none}}]
+current-context: none
+`
+
+// targets are where the tests deliver to.
+func targets() string {
+	return fmt.Sprintf(`[{"id": "gitops", "kind": "bucket", "prefix": "gitops/"}, {"id": "cluster", "kind": "cluster", "kubeconfig": %q}]`, kubeconfig())
+}
+
+func kubeconfig() string { return filepath.Join(dataDir, "kubeconfig") }
+
 // addon is an add-on of an environment that the tests deliver to.
 type addon struct {
 	*client.Client
@@ -24,7 +45,7 @@ type addon struct {
 }
 
 // newAddon installs an add-on in version 1.0.0.
-func newAddon(t *testing.T) *addon {
+func newAddon(t *testing.T, target string) *addon {
 	t.Helper()
 	c, _ := newCaller(t)
 	e, err := c.CreateEnvironment(t.Context(), client.NewEnvironment{Name: "stage", VPCID: "vpc-1"})
@@ -32,15 +53,15 @@ func newAddon(t *testing.T) *addon {
 	a := &addon{Client: c, environment: e.ID}
 	a.push(t, "1.0.0")
 	var job string
-	a.id, job, err = c.InstallAddon(t.Context(), e.ID, client.NewAddon{Name: "hello", TargetID: "gitops"}, "")
+	a.id, job, err = c.InstallAddon(t.Context(), e.ID, client.NewAddon{Name: "hello", TargetID: target}, "")
 	require.NoError(t, err)
 	a.goOn(t, job, client.JobSucceeded)
 	return a
 }
 
-func (a *addon) push(t *testing.T, version string) {
+func (a *addon) push(t *testing.T, version string, opts ...addonstest.Option) {
 	t.Helper()
-	_, _, err := a.PushChart(t.Context(), addonstest.Chart(t, "hello", version).Archive)
+	_, _, err := a.PushChart(t.Context(), addonstest.Chart(t, "hello", version, opts...).Archive)
 	require.NoError(t, err)
 }
 
@@ -48,16 +69,22 @@ func (a *addon) push(t *testing.T, version string) {
 func (a *addon) goOn(t *testing.T, job, state string) client.JobDetail {
 	t.Helper()
 	healthy := startWorker(t, kill{})
+	detail := a.until(t, job, func(job client.JobDetail) bool { return job.State != "running" })
+	require.NoError(t, healthy.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, healthy.Wait())
+	require.Equal(t, state, detail.State, "%+v", detail.Reasons)
+	return detail
+}
+
+// until waits until the job is as is says.
+func (a *addon) until(t *testing.T, job string, is func(client.JobDetail) bool) client.JobDetail {
+	t.Helper()
 	var detail client.JobDetail
 	require.Eventually(t, func() bool {
 		var err error
 		detail, err = a.ShowJob(t.Context(), job)
-		require.NoError(t, err)
-		return detail.State != "running"
-	}, 90*time.Second, 50*time.Millisecond)
-	require.NoError(t, healthy.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, healthy.Wait())
-	require.Equal(t, state, detail.State, "%+v", detail.Reasons)
+		return err == nil && is(detail)
+	}, 2*time.Minute, 50*time.Millisecond, "%+v", &detail)
 	return detail
 }
 
@@ -84,7 +111,7 @@ func (a *addon) revisions(t *testing.T) (listed, stored []string) {
 
 // A worker that is killed in the middle of a delivery: another goes on where it was, and what is published is published once.
 func TestAKilledWorkerLosesNoDelivery(t *testing.T) {
-	a := newAddon(t)
+	a := newAddon(t, "gitops")
 	for i, k := range []kill{
 		{Step: "PlanChart"},
 		{Step: "ApplyChart", Request: 3, When: "answered"},
@@ -143,7 +170,7 @@ func TestAKilledWorkerLosesNoDelivery(t *testing.T) {
 	})
 	for _, k := range []kill{{Step: "RemoveRelease", Request: 2, When: "answered"}, {Step: "CommitDelivery"}} {
 		t.Run("uninstall/"+k.String(), func(t *testing.T) {
-			a := newAddon(t)
+			a := newAddon(t, "gitops")
 			job, err := a.UninstallAddon(t.Context(), a.environment, a.id, "")
 			require.NoError(t, err)
 			killWorker(t, k)

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"assetflow/addons/clustertest"
 	"assetflow/assetpackage/packagetest"
 	"assetflow/auth"
 	"assetflow/client"
@@ -56,10 +57,15 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dataDir) }()
+	if err := os.WriteFile(kubeconfig(), []byte(noCluster), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	stack, err = devstack.Start(ctx, devstack.Options{
 		DataDir: dataDir, NoUI: true, NoWorker: true, KeyRing: keyRing, Sources: []string{source.url},
+		Targets: targets(), HealthTimeout: healthTimeout,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
@@ -70,7 +76,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "open the source region:", err)
 		return 1
 	}
-	code := m.Run()
+	code := clustertest.Run(m)
 	ctx, cancel = context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := stack.Stop(ctx); err != nil {

@@ -41,6 +41,7 @@ type workerSpec struct {
 	TemporalAddr string
 	KeyRing      string   // what replication infos are sealed with
 	Sources      []string // where copies may fetch from
+	Targets      string   // where add-ons are delivered to
 	Kill         kill
 }
 
@@ -97,7 +98,7 @@ func runWorker(spec string) error {
 	if copies.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: s.Sources}); err != nil {
 		return err
 	}
-	targets, err := addons.ParseTargets(devstack.DefaultTargets, addons.Options{Client: store.Client(), Bucket: store.Bucket(), Logger: logger})
+	targets, err := addons.ParseTargets(s.Targets, addons.Options{Client: store.Client(), Bucket: store.Bucket(), Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -182,7 +183,7 @@ func startWorker(t *testing.T, k kill) *exec.Cmd {
 	require.NoError(t, err)
 	spec, err := json.Marshal(workerSpec{
 		CatalogURL: attached.CatalogURL, Storage: attached.Storage, TemporalAddr: stack.TemporalAddr(), Kill: k,
-		KeyRing: keyRing, Sources: []string{source.url},
+		KeyRing: keyRing, Sources: []string{source.url}, Targets: targets(),
 	})
 	require.NoError(t, err)
 	// Long enough for every job here; a worker that misses its point must not hang the test.
