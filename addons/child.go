@@ -91,14 +91,13 @@ func inChild(ctx context.Context, t task, refuse func(string, ...any) *fault.Err
 	answer, err := bounded.Run(ctx, childLimits, t, reply)
 	var excess bounded.Excess
 	switch {
-	case err == nil:
+	case ctx.Err() != nil && (err != nil || failed != nil):
+		return done{}, ctx.Err()
+	case failed != nil: // and the templates with it
+		return done{}, failed
 	case errors.As(err, &excess):
 		return done{}, refuse("%s", tooMuch(excess)).Wrap(err)
-	case ctx.Err() != nil:
-		return done{}, ctx.Err()
-	case failed != nil:
-		return done{}, failed
-	default:
+	case err != nil:
 		return done{}, fault.New(fault.Unavailable, CodeBusy, "the chart could not be looked into at the moment").Wrap(err)
 	}
 	var d done

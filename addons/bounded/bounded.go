@@ -35,9 +35,9 @@ type Limits struct {
 	Asks   int           `json:"asks"`   // questions
 }
 
-// slack is what the kernel gives beyond the limit of memory: Go takes 64 MiB at a time, and the child looks at its memory
-// only now and then.
-const slack = 128 << 20
+// slack is what the kernel gives beyond the limit of memory: Go takes 64 MiB at a time and threads have stacks, and the child
+// looks at its memory only now and then.
+const slack = 192 << 20
 
 // Excess is the error of a task that broke a limit, or that crashed: it would do so again.
 type Excess string
@@ -109,7 +109,8 @@ func Run(ctx context.Context, l Limits, input any, r Reply) (json.RawMessage, er
 	said := &head{}
 	child := exec.CommandContext(bounded, path) //nolint:gosec // our own executable
 	child.Args = []string{"assetflow-bounded"}  // what a list of processes shows
-	child.Env = []string{marker + "=" + string(limits)}
+	// Where the C library is linked, it would reserve much for each thread.
+	child.Env = []string{marker + "=" + string(limits), "MALLOC_ARENA_MAX=1"}
 	child.Dir, child.Stderr = string(os.PathSeparator), said
 	child.WaitDelay = time.Second
 	stdin, err := child.StdinPipe()

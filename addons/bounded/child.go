@@ -83,8 +83,8 @@ func run(limits string, task Task, stdin io.Reader, stdout io.Writer) int {
 
 // confine bounds this process.
 func confine(l Limits) error {
-	runtime.GOMAXPROCS(2) // one for the task, and one for what watches it
-	debug.SetMaxStack(int(l.Memory / 8)) // where it grows, the old one and the new one are there
+	runtime.GOMAXPROCS(2)                  // one for the task, and one for what watches it
+	debug.SetMaxStack(int(l.Memory / 8))   // where it grows, the old one and the new one are there
 	debug.SetMemoryLimit(l.Memory / 4 * 3) // from there on garbage is collected eagerly
 	go watchMemory(uint64(l.Memory))       //nolint:gosec // a limit is not negative
 	return setLimits(l)
