@@ -157,9 +157,9 @@ func TestChildRendersTheSame(t *testing.T) {
 		addonstest.Chart(t, "web", "1.0.0"),
 		addonstest.Chart(t, "web", "1.0.0", addonstest.File("crds/things.yaml", crd), addonstest.WithHook("test")),
 		addonstest.Chart(t, "web", "1.0.0",
-			addonstest.File("templates/odd.yaml", "# <&>\u2028{{ `\"}}` }}\n"), addonstest.File("templates/NOTES.txt", "\xff {{ toJson . }}"),
-			chartYAML("dependencies: [{name: db, version: 1.0.0, condition: db.on}, {name: db, version: 1.0.0, alias: cache}]\n"),
-			addonstest.File("values.yaml", "replicas: 1\nimage: a\ndb: {on: false}\ncache: {size: 10000000}\n"),
+			addonstest.File("templates/odd.yaml", "# <&>é{{ `\"}}` }}\n"), addonstest.File("templates/NOTES.txt", "\xff {{ toJson . }}"),
+			chartYAML("dependencies: [{name: db, version: 1.0.0, condition: db.use}, {name: db, version: 1.0.0, alias: cache}]\n"),
+			addonstest.File("values.yaml", "replicas: 1\nimage: a\ndb: {use: false}\ncache: {size: 10000000}\n"),
 			addonstest.File("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.0.0\n"),
 			addonstest.File("charts/db/templates/x.yaml", "# {{ toJson .Values }} {{ toJson .Release }} {{ .Chart.Name }}\n")),
 	}
