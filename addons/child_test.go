@@ -45,6 +45,9 @@ var bombs = map[string]struct{ template, says string }{
 // than its bound.
 func TestBombs(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("it would take several times the memory and the time")
+	}
 	seen := watchChildren(t)
 	t.Run("all", func(t *testing.T) { // ends when all of its own have ended
 		for name, bomb := range bombs {
@@ -121,6 +124,9 @@ func watchChildren(t *testing.T) (most func() int64) {
 // A chart may be a bomb before its templates run. Whoever pushes it is told so.
 func TestReadChartBombs(t *testing.T) {
 	t.Parallel()
+	if raceDetector {
+		t.Skip("it would take several times the memory and the time")
+	}
 	aliases := "a: &a " + strings.Repeat("a", 100_000) + "\nb: [" + strings.Repeat("*a,", 20_000) + "]\n"
 	_, _, err := addons.ReadChart(t.Context(), strings.NewReader(string(addonstest.Chart(t, "web", "1.0.0",
 		addonstest.File("values.yaml", aliases)).Archive)))

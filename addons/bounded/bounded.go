@@ -7,7 +7,6 @@
 package bounded
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,7 +144,7 @@ func Run(ctx context.Context, l Limits, input any, r Reply) (json.RawMessage, er
 	if errors.Is(bounded.Err(), context.DeadlineExceeded) {
 		return nil, fmt.Errorf("a child process was not done within %s; the machine is busy", l.Wall)
 	}
-	return nil, ofEnd(l, child.ProcessState, said.String(), errors.Join(talked, ended))
+	return nil, ofEnd(l, child.ProcessState, string(said.kept), errors.Join(talked, ended))
 }
 
 // executable is what this process runs, also where another has been put in its place on the disk.
@@ -209,7 +208,8 @@ func ofEnd(l Limits, state *os.ProcessState, said string, err error) error {
 		return false
 	}
 	switch code := state.ExitCode(); {
-	case code == exitMemory, says("out of memory", "cannot allocate memory", "failed to create new OS thread", "pthread_create failed"):
+	case code == exitMemory, says("out of memory", "cannot allocate memory", "failed to create new OS thread", "pthread_create failed",
+		"too many address space collisions", "ThreadSanitizer failed to allocate"):
 		return Memory
 	case code == exitCPU, code == -1 && state.UserTime()+state.SystemTime() >= l.CPU:
 		return CPU
@@ -225,11 +225,11 @@ func ofEnd(l Limits, state *os.ProcessState, said string, err error) error {
 	return fmt.Errorf("%w: %w: %s", Crashed, err, said)
 }
 
-// head keeps the beginning of what is written.
-type head struct{ bytes.Buffer }
+// head keeps the beginning of what is written. It has no other methods: io.Copy would use them.
+type head struct{ kept []byte }
 
 func (h *head) Write(p []byte) (int, error) {
-	const most = 4 << 10
-	_, _ = h.Buffer.Write(p[:min(len(p), max(0, most-h.Len()))])
+	const most = 2 << 10
+	h.kept = append(h.kept, p[:min(len(p), most-len(h.kept))]...)
 	return len(p), nil
 }

@@ -57,6 +57,9 @@ func do(input json.RawMessage, ask bounded.Ask) (any, error) {
 		return w, nil
 	case what == "fail":
 		return nil, errors.New("it cannot be done")
+	case what == "babble":
+		fmt.Fprint(os.Stderr, strings.Repeat("a", 10<<20))
+		os.Exit(1)
 	case what == "panic":
 		panic("it cannot be done")
 	case strings.HasPrefix(what, "echo "):
@@ -109,6 +112,9 @@ func do(input json.RawMessage, ask bounded.Ask) (any, error) {
 }
 
 func recurse(n int) int {
+	if n < 0 {
+		return n
+	}
 	var room [128]int
 	room[n%len(room)] = recurse(n + 1)
 	return room[(n+1)%len(room)] + room[n%len(room)]
@@ -180,6 +186,14 @@ func TestExcess(t *testing.T) {
 	}
 }
 
+// What a child says when it crashes is not kept at any length.
+func TestBabble(t *testing.T) {
+	t.Parallel()
+	_, _, err := run(t.Context(), limits, "babble", nil)
+	require.ErrorIs(t, err, bounded.Crashed)
+	require.Less(t, len(err.Error()), 4<<10)
+}
+
 // The memory that the kernel has given to a child never was more than its limit, the slack, and what the executable has.
 func TestMemoryFromOutside(t *testing.T) {
 	t.Parallel()
@@ -201,7 +215,7 @@ func TestMemoryFromOutside(t *testing.T) {
 		requireGone(t, pid)
 		<-watched
 		t.Logf("%s: %d MiB", what, most.Load()>>20)
-		require.Less(t, most.Load(), limits.Memory+bounded.Slack+64<<20)
+		require.Less(t, most.Load(), bounded.MemoryFactor*(limits.Memory+bounded.Slack)+64<<20)
 		if what == "grow" {
 			require.Greater(t, most.Load(), limits.Memory/4, "it was seen to grow")
 		}

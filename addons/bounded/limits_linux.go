@@ -41,7 +41,7 @@ func setLimits(l Limits) error {
 	}
 	// Go has reserved far more addresses than it uses, but its heap grows into new ones. The kernel does not count what is
 	// mapped over a reservation as data, so RLIMIT_DATA would not hold.
-	memory := uint64(has + l.Memory + slack) //nolint:gosec // not negative
+	memory := uint64(has + memoryFactor*(l.Memory+slack)) //nolint:gosec // not negative
 	for _, limit := range []struct {
 		name     string
 		resource int
