@@ -26,6 +26,7 @@ const (
 	CodeBadTargets    = "addons.bad_targets"     // Invalid: the configuration of the targets
 	CodeNoTarget      = "addons.no_target"       // NotFound: no target of that id, or none for this project
 	CodeTargetAway    = "addons.target_away"     // Unavailable: the target cannot be reached at the moment
+	CodeBusy          = "addons.busy"            // Unavailable: no process that reads or renders the chart could do it
 	CodeRefused       = "addons.refused"         // Invalid: the chart cannot be rendered, or the target refuses what it renders to
 	CodeNoRevision    = "addons.no_revision"     // NotFound: the target does not have that revision, or nothing of the release
 )

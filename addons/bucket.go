@@ -64,18 +64,13 @@ func (b *BucketTarget) Plan(ctx context.Context, r Release, c Chart) (Plan, erro
 	if _, _, err := b.index(ctx, r); err != nil {
 		return Plan{}, err
 	}
-	objects, notes, err := render(ctx, r, c)
+	rendered, err := inChild(ctx, task{Do: doManifests, Chart: c, Release: r}, refused, nil)
 	if err != nil {
 		return Plan{}, err
 	}
-	if _, err := files(objects); err != nil {
-		return Plan{}, err
-	}
-	plan := Plan{Objects: []Object{{Kind: "Namespace", Name: r.Namespace()}}, Notes: notes}
-	for _, o := range objects {
-		plan.Objects = append(plan.Objects, o.named(r))
-	}
-	return plan, nil
+	return Plan{
+		Objects: append([]Object{{Kind: "Namespace", Name: r.Namespace()}}, rendered.Objects...), Notes: rendered.Notes,
+	}, nil
 }
 
 // Apply publishes what the chart renders to.
@@ -87,17 +82,13 @@ func (b *BucketTarget) Apply(ctx context.Context, d Delivery, r Release, c Chart
 	if done, err := current.done(d, applied); done || err != nil {
 		return b.finish(ctx, r, current, nil), err
 	}
-	objects, notes, err := render(ctx, r, c)
-	if err != nil {
-		return Applied{}, err
-	}
-	manifests, err := files(objects)
+	rendered, err := inChild(ctx, task{Do: doManifests, Chart: c, Release: r}, refused, nil)
 	if err != nil {
 		return Applied{}, err
 	}
 	next := current.next(d, applied)
-	made := newRevision(next.Serial, d, c.Name, c.Version, c.SHA256, manifests)
-	return b.publish(ctx, r, etag, current.publishing(next, made), manifests, notes)
+	made := newRevision(next.Serial, d, c.Name, c.Version, c.SHA256, rendered.Files)
+	return b.publish(ctx, r, etag, current.publishing(next, made), rendered.Files, rendered.Notes)
 }
 
 // Restart publishes the manifests of the release once more, with an annotation at its pod templates that has the

@@ -266,7 +266,7 @@ func FuzzRender(f *testing.F) {
 		} else {
 			text = "{{ `" + strings.ReplaceAll(text, "`", "") + "` }}" // not what runs for ever
 		}
-		manifests, err := addons.Render(t.Context(), newRelease("web"), addonstest.Chart(t, "web", "1.0.0", addonstest.File(name, text)))
+		manifests, err := addons.Render(newRelease("web"), addonstest.Chart(t, "web", "1.0.0", addonstest.File(name, text)))
 		if err != nil {
 			requireFault(t, addons.CodeRefused, fault.Invalid, err)
 			return

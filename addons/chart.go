@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -53,9 +54,9 @@ type Metadata struct {
 
 // ReadChart reads a chart's archive, as `helm package` makes it, and checks that it is one that a target can be given: an
 // application chart of apiVersion v2 with a DNS label for a name and a strict semantic version, whose dependencies are all
-// in it and whose schema needs nothing from elsewhere. It bounds what it reads and unpacks. CodeBadChart,
-// CodeChartTooLarge; errors of r come back wrapped.
-func ReadChart(r io.Reader) (Chart, Metadata, error) {
+// in it and whose schema needs nothing from elsewhere. It bounds what it reads and unpacks, and what that takes of processor
+// and memory. CodeBadChart, CodeChartTooLarge, CodeBusy; errors of r come back wrapped.
+func ReadChart(ctx context.Context, r io.Reader) (Chart, Metadata, error) {
 	archive, err := io.ReadAll(io.LimitReader(r, MaxChartBytes+1))
 	if err != nil {
 		return Chart{}, Metadata{}, fmt.Errorf("read a chart: %w", err)
@@ -64,16 +65,14 @@ func ReadChart(r io.Reader) (Chart, Metadata, error) {
 		return Chart{}, Metadata{}, fault.New(fault.TooLarge, CodeChartTooLarge,
 			"the chart is larger than %d bytes; leave out of it what is not needed to install it", MaxChartBytes)
 	}
-	c, err := unpackChart(archive)
+	read, err := inChild(ctx, task{Do: doRead, Chart: Chart{Archive: archive}}, badChart, nil)
 	if err != nil {
 		return Chart{}, Metadata{}, err
 	}
 	digest := sha256.Sum256(archive)
 	return Chart{
-			Name: c.Metadata.Name, Version: c.Metadata.Version, SHA256: hex.EncodeToString(digest[:]), Archive: archive,
-		}, Metadata{
-			AppVersion: cut(c.Metadata.AppVersion, maxAppVersion), Description: cut(c.Metadata.Description, maxDescription),
-		}, nil
+		Name: read.Name, Version: read.Version, SHA256: hex.EncodeToString(digest[:]), Archive: archive,
+	}, read.Metadata, nil
 }
 
 // unpack gives the chart as Helm sees it, for one call of Helm: Helm changes it. The checks of ReadChart are made again,
@@ -97,7 +96,8 @@ func (c Chart) unpack() (*v2.Chart, error) {
 	return unpacked, nil
 }
 
-// unpackChart reads and checks an archive.
+// unpackChart reads and checks an archive. YAML of a few bytes may be much in memory, so it is for a child process, and for
+// what a child process has unpacked within its bounds.
 func unpackChart(archive []byte) (*v2.Chart, error) {
 	// Helm's loader has no bound but for 100 MiB an archive, also for those in it; it takes links for empty files and the
 	// last of two files of a name. So the archive is looked through before the loader gets it.

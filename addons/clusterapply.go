@@ -30,10 +30,6 @@ import (
 const maxRecord = 1 << 20
 
 func (s *session) plan(ctx context.Context, c Chart) (Plan, error) {
-	chart, err := c.unpack()
-	if err != nil {
-		return Plan{}, err
-	}
 	h, err := s.history()
 	if err != nil {
 		return Plan{}, err
@@ -42,7 +38,7 @@ func (s *session) plan(ctx context.Context, c Chart) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	plan, err := s.check(ctx, chart, h)
+	plan, _, err := s.check(ctx, c, h)
 	if err != nil && claimed && ctx.Err() == nil {
 		if _, failed := s.leave(ctx); failed != nil { // a namespace that stays is used by the next try
 			s.logger.WarnContext(ctx, "a refused plan leaves a namespace", "namespace", s.namespace, "error", failed)
@@ -52,7 +48,17 @@ func (s *session) plan(ctx context.Context, c Chart) (Plan, error) {
 }
 
 // check renders the chart and dry-runs every object of it.
-func (s *session) check(ctx context.Context, chart *chartv2.Chart, h history) (Plan, error) {
+func (s *session) check(ctx context.Context, c Chart, h history) (Plan, *rendering, error) {
+	rendering, err := s.render(ctx, c, h)
+	if err != nil {
+		return Plan{}, nil, err
+	}
+	plan, err := s.checkRendered(ctx, rendering, h)
+	return plan, rendering, err
+}
+
+func (s *session) checkRendered(ctx context.Context, rendering *rendering, h history) (Plan, error) {
+	chart := rendering.chart()
 	var said notes
 	if chart.Metadata.Deprecated {
 		said.add("The chart says that it is deprecated.")
@@ -83,6 +89,7 @@ func (s *session) check(ctx context.Context, chart *chartv2.Chart, h history) (P
 	if !ok {
 		return Plan{}, fmt.Errorf("a release of Helm's of type %T", rendered)
 	}
+	rel.Chart = rendering.pushed // as it is kept
 	if size, err := recordSize(rel); err != nil {
 		return Plan{}, err
 	} else if size > maxRecord {
@@ -212,14 +219,11 @@ func (s *session) apply(ctx context.Context, d Delivery, c Chart) (Applied, erro
 	if rel := h.made(d, changeInstall, changeUpgrade); rel != nil {
 		return Applied{Revision: strconv.Itoa(rel.Version), Notes: notesOf(d, rel)}, nil
 	}
-	checked, err := c.unpack()
-	if err != nil {
-		return Applied{}, err
-	}
 	if _, err := s.claim(ctx); err != nil {
 		return Applied{}, err
 	}
-	if _, err := s.check(ctx, checked, h); err != nil {
+	_, rendering, err := s.check(ctx, c, h)
+	if err != nil {
 		return Applied{}, err
 	}
 	said, err := s.recover(h)
@@ -229,12 +233,8 @@ func (s *session) apply(ctx context.Context, d Delivery, c Chart) (Applied, erro
 	if err := s.trim(h); err != nil {
 		return Applied{}, err
 	}
-	chart, err := c.unpack() // Helm has changed the other
-	if err != nil {
-		return Applied{}, err
-	}
-	s.records.delivery = d.ID
-	rel, err := s.install(ctx, chart, h, description(d, said))
+	s.records.delivery, s.records.chart = d.ID, rendering.pushed
+	rel, err := s.install(ctx, rendering.chart(), h, description(d, said))
 	if err != nil {
 		return Applied{}, s.refusal(ctx, "the chart could not be applied", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/kube"
 	releaseapi "helm.sh/helm/v4/pkg/release"
 	"helm.sh/helm/v4/pkg/release/common"
@@ -115,6 +116,7 @@ func (w waiter) WaitForDelete(list kube.ResourceList, timeout time.Duration) err
 type records struct {
 	*driver.Secrets
 	delivery, change string
+	chart            *chartv2.Chart // what is kept as the chart of a new revision; nil: what Helm made the revision of
 }
 
 // Create keeps a new revision.
@@ -137,6 +139,9 @@ func (r *records) Create(key string, made releaseapi.Releaser) error {
 	}
 	labels[labelDelivery], labels[labelChange] = labelValue(r.delivery), r.change
 	rel.Labels = labels
+	if r.chart != nil {
+		rel.Chart = r.chart
+	}
 	return r.Secrets.Create(key, rel)
 }
 

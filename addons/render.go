@@ -1,6 +1,7 @@
 package addons
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"text/template"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
@@ -23,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
 	"sigs.k8s.io/yaml"
@@ -52,8 +55,8 @@ type rendered struct {
 // render gives the objects that a chart renders to for a release, without a cluster: as a first install on Kubernetes of
 // KubeVersion with its built-in APIs only, and with the chart's own values. They are in the order in which they are
 // applied, the chart's CRDs first, and name no namespace: all of them belong to that of the release. Notes are sentences
-// for a person. CodeRefused.
-func render(ctx context.Context, r Release, c Chart) (objects []rendered, notes []string, err error) {
+// for a person. It has no bounds of time and memory, so it is for a child process. CodeRefused.
+func render(r Release, c Chart) (objects []rendered, notes []string, err error) {
 	unpacked, err := c.unpack()
 	if err != nil {
 		return nil, nil, err
@@ -61,12 +64,9 @@ func render(ctx context.Context, r Release, c Chart) (objects []rendered, notes 
 	if unpacked.Metadata.Deprecated {
 		notes = append(notes, "The chart says that it is deprecated.")
 	}
-	files, err := execute(ctx, r, unpacked)
-	switch {
-	case ctx.Err() != nil:
-		return nil, nil, ctx.Err()
-	case err != nil:
-		return nil, nil, refused("the chart does not render: %s", reason(err)).Wrap(err)
+	files, err := execute(r, unpacked, circumstances{KubeVersion: builtIn, Revision: 1}, nil)
+	if err != nil {
+		return nil, nil, err
 	}
 
 	gathered := &gathering{release: r, seen: map[objectKey]string{}}
@@ -99,38 +99,101 @@ func refused(format string, args ...any) *fault.Error {
 	return fault.New(fault.Invalid, CodeRefused, format, args...)
 }
 
-// execute runs the templates of a chart with Helm's engine. There is no cluster that lookup could ask, and no DNS.
-func execute(ctx context.Context, r Release, c *v2.Chart) (map[string]string, error) {
-	version, err := common.ParseKubeVersion(KubeVersion)
-	if err != nil {
-		return nil, err
-	}
-	if wanted := c.Metadata.KubeVersion; wanted != "" && !chartutil.IsCompatibleRange(wanted, version.String()) {
-		return nil, fmt.Errorf("it is for Kubernetes %s, and charts are rendered for %s here", wanted, KubeVersion)
-	}
-	capabilities := common.DefaultCapabilities.Copy()
-	capabilities.KubeVersion = *version
+// circumstances are what templates are told of where and when they are rendered.
+type circumstances struct {
+	KubeVersion common.KubeVersion `json:"kube_version"`
+	APIVersions []string           `json:"api_versions"` // nil: those that Kubernetes brings
+	Revision    int                `json:"revision"`
+	Upgrade     bool               `json:"upgrade"` // otherwise it is an install
+	Defines     bool               `json:"defines"` // the definitions in the chart's crds folder are installed before
+}
 
-	given := map[string]any{}
-	if err := chartutil.ProcessDependencies(c, given); err != nil {
-		return nil, err
-	}
-	values, err := util.ToRenderValues(c, given, common.ReleaseOptions{
-		Name: r.Name, Namespace: r.Namespace(), Revision: 1, IsInstall: true,
-	}, capabilities)
+// builtIn is KubeVersion as Helm has it.
+var builtIn = common.KubeVersion{Version: KubeVersion, Major: "1", Minor: "37"}
+
+// lookup gives objects of a cluster.
+type lookup func(apiVersion, kind, namespace, name string) (map[string]any, error)
+
+// execute runs the templates of a chart with Helm's engine, and gives what each renders to. The chart is changed: what is
+// not enabled of it goes. Without a lookup there is no cluster that could be asked; there never is DNS. It has no bounds of
+// time and memory, so it is for a child process. CodeRefused.
+func execute(r Release, c *v2.Chart, as circumstances, look lookup) (map[string]string, error) {
+	files, err := func() (map[string]string, error) {
+		if wanted := c.Metadata.KubeVersion; wanted != "" && !chartutil.IsCompatibleRange(wanted, as.KubeVersion.String()) {
+			return nil, fmt.Errorf("it is for Kubernetes %s, and is rendered for %s", wanted, as.KubeVersion.Version)
+		}
+		capabilities := common.DefaultCapabilities.Copy()
+		capabilities.KubeVersion = as.KubeVersion
+		if as.APIVersions != nil {
+			capabilities.APIVersions = as.APIVersions
+		}
+		given := map[string]any{}
+		if err := chartutil.ProcessDependencies(c, given); err != nil {
+			return nil, err
+		}
+		if as.Defines {
+			capabilities.APIVersions = append(slices.Clone(capabilities.APIVersions), defined(c)...)
+		}
+		values, err := util.ToRenderValues(c, given, common.ReleaseOptions{
+			Name: r.Name, Namespace: r.Namespace(), Revision: as.Revision, IsInstall: !as.Upgrade, IsUpgrade: as.Upgrade,
+		}, capabilities)
+		if err != nil {
+			return nil, err
+		}
+		var e engine.Engine
+		if look != nil {
+			e.CustomTemplateFuncs = template.FuncMap{"lookup": look}
+		}
+		return e.RenderWithContext(context.Background(), c, values)
+	}()
 	if err != nil {
-		return nil, err
+		return nil, refused("the chart does not render: %s", reason(err)).Wrap(err)
 	}
-	return engine.Engine{}.RenderWithContext(ctx, c, values)
+	size := 0
+	for _, text := range files {
+		if size += len(text); size > maxRendered {
+			return nil, refused("the chart renders to more than %d bytes", maxRendered)
+		}
+	}
+	return files, nil
+}
+
+// defined gives the versions that the definitions in a chart's crds folders make known to a cluster, in Helm's form.
+func defined(c *v2.Chart) []string {
+	var versions []string
+	for _, crd := range c.CRDObjects() {
+		for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(crd.File.Data), 4096); ; {
+			var d struct {
+				Spec struct {
+					Group    string
+					Names    struct{ Kind string }
+					Versions []struct {
+						Name   string
+						Served bool
+					}
+				}
+			}
+			if decoder.Decode(&d) != nil { // told by who installs it
+				break
+			}
+			for _, v := range d.Spec.Versions {
+				if group := d.Spec.Group + "/" + v.Name; v.Served {
+					versions = append(versions, group, group+"/"+d.Spec.Names.Kind)
+				}
+			}
+		}
+	}
+	return versions
 }
 
 // gathering takes the objects out of rendered files.
 type gathering struct {
-	release Release
-	objects []rendered
-	seen    map[objectKey]string // by what tells objects apart, the file each came from
-	size    int
-	tests   int // hooks of tests that were left out
+	release  Release
+	objects  []rendered
+	seen     map[objectKey]string // by what tells objects apart, the file each came from
+	size     int                  // of the files
+	expanded int                  // bytes of JSON
+	tests    int                  // hooks of tests that were left out
 }
 
 type objectKey struct{ group, kind, name string }
@@ -155,6 +218,9 @@ func (g *gathering) addDocument(file, document string, crd bool) error {
 	text, err := yaml.YAMLToJSON([]byte(document))
 	if err != nil {
 		return refused("%s renders to what is not YAML: %s", cut(file, 200), reason(err)).Wrap(err)
+	}
+	if g.expanded += len(text); g.expanded > maxRendered { // a few bytes of aliases give many
+		return refused("the chart renders to more than %d bytes", maxRendered)
 	}
 	if string(text) == "null" { // only comments
 		return nil

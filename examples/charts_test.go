@@ -64,7 +64,7 @@ func TestChartsAreForBuckets(t *testing.T) {
 		file, err := os.Open(filepath.Join("charts", "hello-"+c.version+".tgz"))
 		require.NoError(t, err)
 		defer file.Close()
-		chart, meta, err := addons.ReadChart(file)
+		chart, meta, err := addons.ReadChart(t.Context(), file)
 		require.NoError(t, err)
 		require.Equal(t, []string{"hello", c.version}, []string{chart.Name, chart.Version})
 		require.NotEmpty(t, meta.Description)

@@ -871,7 +871,7 @@ func TestClusterExample(t *testing.T) {
 		file, err := os.Open(filepath.Join("..", "..", "examples", "charts", "hello-"+version+".tgz"))
 		require.NoError(t, err)
 		defer file.Close()
-		chart, _, err := addons.ReadChart(file)
+		chart, _, err := addons.ReadChart(t.Context(), file)
 		require.NoError(t, err)
 		plan, err := c.Plan(t.Context(), c.r, chart)
 		require.NoError(t, err)

@@ -50,7 +50,7 @@ func (s *server) PushChart(ctx context.Context, request PushChartRequestObject) 
 	default:
 		return nil, fault.New(fault.Invalid, middleware.CodeParameter, "The Content-Type must be application/gzip or application/octet-stream.")
 	}
-	pushed, metadata, err := addons.ReadChart(request.Body)
+	pushed, metadata, err := addons.ReadChart(ctx, request.Body)
 	if err != nil {
 		if _, ok := fault.As(err); !ok {
 			err = fault.New(fault.Invalid, middleware.CodeBody, "The chart could not be read to its end.").Wrap(err)

@@ -19,7 +19,7 @@ import (
 )
 
 // readChart reads and checks the archive of a chart.
-func readChart(path string) (addons.Chart, addons.Metadata, error) {
+func readChart(ctx context.Context, path string) (addons.Chart, addons.Metadata, error) {
 	f, err := os.Open(path) //nolint:gosec // the user names it
 	if err != nil {
 		return addons.Chart{}, addons.Metadata{}, fmt.Errorf("open the chart: %w", err)
@@ -35,7 +35,7 @@ func readChart(path string) (addons.Chart, addons.Metadata, error) {
 			hint: fmt.Sprintf("Make one of it with `assetflow addon pack %s`.", path),
 		}
 	}
-	return addons.ReadChart(f)
+	return addons.ReadChart(ctx, f)
 }
 
 // chartProblem gives what err says of a file that is no chart that can be delivered; bad is false for any other error.
@@ -80,8 +80,8 @@ it is not.`,
 		Example: `  assetflow addon check demo-1.2.0.tgz
   assetflow addon check demo-1.2.0.tgz -o json | jq -r .chart.version`,
 		Args: arguments("CHART.tgz"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			chart, meta, err := readChart(args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			chart, meta, err := readChart(cmd.Context(), args[0])
 			if err != nil {
 				return a.refusedChart(args[0], err)
 			}
@@ -121,13 +121,13 @@ folder charts: ` + "`helm dependency build`" + ` brings them there.`,
 		Example: `  assetflow addon pack demo
   assetflow addon pack demo --out /tmp/demo.tgz && assetflow addon push /tmp/demo.tgz`,
 		Args: arguments("DIR"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			packed, err := addons.PackChart(args[0])
 			if err != nil {
 				return a.refusedChart(args[0], err)
 			}
 			// What was made is read as the service will: nobody finds out by a push that failed.
-			chart, meta, err := addons.ReadChart(bytes.NewReader(packed))
+			chart, meta, err := addons.ReadChart(cmd.Context(), bytes.NewReader(packed))
 			if err != nil {
 				return a.refusedChart(args[0], err)
 			}
@@ -204,7 +204,7 @@ version stays as it was pushed: the same bytes again change nothing, others are 
 }
 
 func (a *app) pushChart(ctx context.Context, flags *connectionFlags, path string) error {
-	read, _, err := readChart(path)
+	read, _, err := readChart(ctx, path)
 	if problem, bad := chartProblem(err); bad {
 		return fmt.Errorf("%s is not a valid chart: %s", path, problem)
 	}
