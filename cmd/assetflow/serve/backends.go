@@ -65,12 +65,8 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	if b.KeyRing, err = keyRing(cfg); err != nil {
 		return nil, err
 	}
-	if cfg.Temporal.PayloadKeys != "" {
-		keys, err := payload.ParseKeys(string(cfg.Temporal.PayloadKeys))
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "config.payload_keys", "temporal.payload_keys is not right: %s.", err)
-		}
-		b.Payloads = payload.NewCodec(keys, cfg.Temporal.EncryptPayloads)
+	if b.Payloads, err = payloadCodec(cfg.Temporal); err != nil {
+		return nil, err
 	}
 	if b.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{
 		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput,

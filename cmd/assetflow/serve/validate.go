@@ -8,6 +8,7 @@ import (
 	"assetflow/auth"
 	"assetflow/config"
 	"assetflow/fault"
+	"assetflow/payload"
 	"assetflow/replication"
 	"assetflow/storage"
 )
@@ -21,6 +22,9 @@ func Validate(ctx context.Context, cfg config.Config) error {
 		}
 	}
 	if _, err := keyRing(cfg); err != nil {
+		return err
+	}
+	if _, err := payloadCodec(cfg.Temporal); err != nil {
 		return err
 	}
 	store, err := openStorage(ctx, cfg.S3)
@@ -61,6 +65,18 @@ func keyRing(cfg config.Config) (*replication.KeyRing, error) {
 		return nil, fault.New(fault.Invalid, "config.key_ring", "replication.key_ring is not right: %s.", err)
 	}
 	return ring, nil
+}
+
+// payloadCodec gives nil where Temporal keeps payloads in clear.
+func payloadCodec(cfg config.Temporal) (*payload.Codec, error) {
+	if cfg.PayloadKeys == "" {
+		return nil, nil //nolint:nilnil // no keys are no error
+	}
+	keys, err := payload.ParseKeys(string(cfg.PayloadKeys))
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "config.payload_keys", "temporal.payload_keys is not right: %s.", err)
+	}
+	return payload.NewCodec(keys, cfg.EncryptPayloads), nil
 }
 
 func targets(cfg config.Config, store *storage.Store, logger *slog.Logger) (*addons.Targets, error) {
