@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"assetflow/api/apitest"
 	"assetflow/assetpackage/servicetemplate"
 )
 
@@ -91,7 +92,7 @@ func startBrowser(t *testing.T) *browser {
 	ourIn, theirOut, err := os.Pipe()
 	require.NoError(t, err)
 	process := exec.CommandContext(t.Context(), program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--no-first-run", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir())
+		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe", "--user-data-dir="+apitest.BrowserProfile(t))
 	process.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, where it looks for them
 	require.NoError(t, process.Start())
 	require.NoError(t, theirIn.Close())

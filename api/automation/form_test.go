@@ -124,7 +124,7 @@ func startBrowser(t *testing.T, user, password string) *browser {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	command := exec.CommandContext(ctx, program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--no-first-run", "--disable-background-networking", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(),
+		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe", "--user-data-dir="+apitest.BrowserProfile(t),
 		"--host-resolver-rules=MAP *.test 127.0.0.1", "about:blank")
 	command.ExtraFiles = []*os.File{theirIn, theirOut} // its descriptors 3 and 4
 	require.NoError(t, command.Start())
