@@ -141,7 +141,7 @@ func TestADeliveryToAClusterGoesOn(t *testing.T) {
 			job := a.redeploy(t, map[bool]string{false: "1.5.0", true: "1.5.1"}[test.leave], addonstest.NotReady())
 			worker := startWorker(t, kill{})
 			a.until(t, job, func(job client.JobDetail) bool { return len(job.Workloads) > 0 })
-			cancel := a.addon.CancelJob
+			cancel := a.CancelJob
 			if test.leave {
 				cancel = a.CancelJobLeaving
 			}
