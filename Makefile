@@ -40,14 +40,17 @@ bin/control-plane/.built: addons/controlplane/go.mod addons/controlplane/go.sum
 .PHONY: control-plane
 control-plane: bin/control-plane/.built ## build the Kubernetes control plane for the cluster tests
 
+# The tests of kills come first: they wait most of the time, while the others keep the processor busy.
+PACKAGES = ./e2e/faults ./...
+
 .PHONY: test
 test: $(if $(shell command -v etcd),control-plane) ## run all tests
 	@$(COMPILE) ./...
-	go test -timeout 20m $(ARGS) ./...
+	go test -timeout 30m $(ARGS) $(PACKAGES)
 
 .PHONY: race
 race: $(if $(shell command -v etcd),control-plane) ## run all tests under the race detector
-	go test -race -timeout 40m $(ARGS) ./...
+	go test -race -timeout 40m $(ARGS) $(PACKAGES)
 
 .PHONY: replay
 replay: ## replay every recorded workflow history against today's workflows
