@@ -144,9 +144,10 @@ func TestOneTaskWrittenByManyAtOnce(t *testing.T) {
 		var errs [n]error
 		var want []string
 		for i := range n {
-			want = append(want, fmt.Sprint(i))
+			message := fmt.Sprint(i)
+			want = append(want, message)
 			all.Go(func() {
-				errs[i] = c.SetTask(ctx, catalog.JobTask{JobID: job, Activity: "Step", State: catalog.TaskRunning, Messages: []string{want[i]}})
+				errs[i] = c.SetTask(ctx, catalog.JobTask{JobID: job, Activity: "Step", State: catalog.TaskRunning, Messages: []string{message}})
 			})
 		}
 		all.Wait()

@@ -134,11 +134,12 @@ func TestADeliveryToAClusterGoesOn(t *testing.T) {
 		a.holds(t, "1.4.0", client.AddonSucceeded)
 	})
 	t.Run("cancelled while it waits", func(t *testing.T) {
-		for name, test := range map[string]struct {
-			leave bool
-			want  string
-		}{"rolls back": {false, "1.4.0"}, "leaves things": {true, "1.5.1"}} {
-			job := a.redeploy(t, map[bool]string{false: "1.5.0", true: "1.5.1"}[test.leave], addonstest.NotReady())
+		// One after the other: what is left is what the next one would be rolled back to.
+		for _, test := range []struct {
+			leave         bool
+			version, want string
+		}{{false, "1.5.0", "1.4.0"}, {true, "1.5.1", "1.5.1"}} {
+			job := a.redeploy(t, test.version, addonstest.NotReady())
 			worker := startWorker(t, kill{})
 			a.until(t, job, func(job client.JobDetail) bool { return len(job.Workloads) > 0 })
 			cancel := a.CancelJob
@@ -147,7 +148,7 @@ func TestADeliveryToAClusterGoesOn(t *testing.T) {
 			}
 			_, err := cancel(t.Context(), job)
 			require.NoError(t, err)
-			require.Equal(t, client.JobCancelled, a.until(t, job, func(job client.JobDetail) bool { return job.State != "running" }).State, name)
+			require.Equal(t, client.JobCancelled, a.until(t, job, func(job client.JobDetail) bool { return job.State != "running" }).State, test.version)
 			require.NoError(t, worker.Process.Signal(syscall.SIGTERM))
 			require.NoError(t, worker.Wait())
 			a.holds(t, test.want, client.AddonFailed)
