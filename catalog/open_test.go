@@ -23,12 +23,16 @@ func TestMigrateAgainAndByManyAtOnce(t *testing.T) {
 	catalogtest.EachURL(t, func(t *testing.T, url string) {
 		const processes = 4 // each with connections of its own
 		errs := make([]error, processes)
-		var all sync.WaitGroup
-		for i := range processes {
+		catalogs := make([]*catalog.Catalog, processes)
+		for i := range catalogs {
 			c, err := catalog.Open(ctx, url, nil)
 			require.NoError(t, err)
 			defer func() { require.NoError(t, c.Close()) }()
 			requireFault(t, c.Ping(ctx), fault.Unavailable, "catalog.not_migrated")
+			catalogs[i] = c
+		}
+		var all sync.WaitGroup
+		for i, c := range catalogs {
 			all.Go(func() { errs[i] = c.Migrate(ctx) })
 		}
 		all.Wait()
