@@ -23,16 +23,16 @@ func TestMigrateAgainAndByManyAtOnce(t *testing.T) {
 	catalogtest.EachURL(t, func(t *testing.T, url string) {
 		const processes = 4 // each with connections of its own
 		errs := make([]error, processes)
-		catalogs := make([]*catalog.Catalog, processes)
-		for i := range catalogs {
+		opened := make([]*catalog.Catalog, processes)
+		for i := range opened {
 			c, err := catalog.Open(ctx, url, nil)
 			require.NoError(t, err)
 			defer func() { require.NoError(t, c.Close()) }()
 			requireFault(t, c.Ping(ctx), fault.Unavailable, "catalog.not_migrated")
-			catalogs[i] = c
+			opened[i] = c
 		}
 		var all sync.WaitGroup
-		for i, c := range catalogs {
+		for i, c := range opened {
 			all.Go(func() { errs[i] = c.Migrate(ctx) })
 		}
 		all.Wait()
