@@ -110,6 +110,14 @@ func Start(ctx context.Context, opts Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
+	for _, name := range []string{"assetflow", "temporal-server", "temporal-sql-tool", "minio"} {
+		if _, err := os.Stat(filepath.Join(opts.Programs, name)); err != nil {
+			return nil, fmt.Errorf("start the production stack: %w: run `make production-programs`", err)
+		}
+	}
+	if opts.APIs > maxAPIs {
+		return nil, fmt.Errorf("start the production stack: %d APIs are more than %d", opts.APIs, maxAPIs)
+	}
 	opts.HistoryShards = cmp.Or(opts.HistoryShards, defaultShards)
 	opts.TemporalSettings = cmp.Or(opts.TemporalSettings, DefaultTemporalSettings)
 	if opts.Logger == nil {
