@@ -93,6 +93,8 @@ addons:
   deadline: 2h
   health_timeout: 90s
 log: {level: debug, format: json}
+telemetry:
+  metrics: {addr: ":9464", pprof: true}
 `
 	environ := []string{
 		"ASSETFLOW_HTTP_ADDR=127.0.0.1:9000", "ASSETFLOW_DATABASE_URL=postgres://u:dbpass@db/assetflow",
@@ -111,6 +113,7 @@ log: {level: debug, format: json}
 		`ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden"}`, "ASSETFLOW_REPLICATION_SOURCES=https://s3.a.example, http://127.0.0.1:9000",
 		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
 		`ASSETFLOW_ADDONS_TARGETS=[{"id":"gitops","kind":"bucket"}]`, "ASSETFLOW_ADDONS_DEADLINE=120m", "ASSETFLOW_ADDONS_HEALTH_TIMEOUT=1m30s",
+		"ASSETFLOW_TELEMETRY_METRICS_ADDR=:9464", "ASSETFLOW_TELEMETRY_METRICS_PPROF=1",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
@@ -130,6 +133,7 @@ log: {level: debug, format: json}
 		"--replication-throughput=52428800", "--replication-parallel-files=8",
 		"--addons-targets-file=" + write(t, "targets", `[{"id":"gitops","kind":"bucket"}]`+"\n"),
 		"--addons-deadline=2h", "--addons-health-timeout=90s",
+		"--telemetry-metrics-addr=:9464", "--telemetry-metrics-pprof=true",
 	}
 	for name, c := range map[string]struct {
 		yaml          string
@@ -171,6 +175,7 @@ log: {level: debug, format: json}
 			require.JSONEq(t, `[{"id": "gitops", "kind": "bucket"}]`, got.Addons.Targets)
 			require.Equal(t, 2*time.Hour, got.Addons.Deadline)
 			require.Equal(t, 90*time.Second, got.Addons.HealthTimeout)
+			require.Equal(t, config.Metrics{Addr: ":9464", Pprof: true}, got.Telemetry.Metrics)
 			shown := map[string]string{}
 			for _, s := range got.Settings() {
 				require.NotEqual(t, "default", s.Origin, s.Key)
@@ -363,6 +368,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"addons.health_timeout", "25h", wantAddonTime},
 		{"log.level", "loud", "want debug, info, warn or error"},
 		{"log.format", "xml", "want auto, text or json"},
+		{"telemetry.metrics.addr", "9464", `want empty or host:port, such as "127.0.0.1:9464"`},
+		{"telemetry.metrics.pprof", "maybe", "want true or false"},
 	} {
 		name, pair := env(c[0], c[1], c[2])
 		cases[name] = pair

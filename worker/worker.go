@@ -16,6 +16,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/replication"
 	"assetflow/storage"
+	"assetflow/telemetry"
 	"assetflow/workflows"
 )
 
@@ -44,6 +45,8 @@ type Options struct {
 	// Jobs looks after jobs beyond their own steps; nil: the sweep settles none, and those that wait are left to another
 	// worker.
 	Jobs Jobs
+	// Metrics count steps and measure them; nil: nothing is counted.
+	Metrics *telemetry.Metrics
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
 }
@@ -71,6 +74,7 @@ type Jobs interface {
 type Worker struct {
 	data   worker.Worker
 	addons worker.Worker // nil without targets
+	failed chan error
 }
 
 const (
@@ -113,6 +117,10 @@ func New(c client.Client, opts Options) *Worker {
 	if opts.Copies.ParallelFiles == 0 {
 		opts.Copies.ParallelFiles = defaultFiles
 	}
+	if opts.Metrics != nil {
+		opts.Interceptors = append([]interceptor.WorkerInterceptor{&counting{metrics: opts.Metrics}}, opts.Interceptors...)
+	}
+	failed := make(chan error, 1)
 	settings := worker.Options{
 		WorkerStopTimeout:                  opts.StopTimeout,
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
@@ -121,6 +129,12 @@ func New(c client.Client, opts Options) *Worker {
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
 		Interceptors:                       opts.Interceptors,
+		OnFatalError: func(err error) {
+			select {
+			case failed <- err:
+			default: // the first is told
+			}
+		},
 	}
 	w := worker.New(c, workflows.DataQueue, settings)
 	RegisterWorkflows(w)
@@ -150,7 +164,7 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(sweep)
 	if opts.Targets == nil {
 		opts.Logger.Info("no targets are known to this worker: it delivers no add-ons")
-		return &Worker{data: w}
+		return &Worker{data: w, failed: failed}
 	}
 	d := worker.New(c, workflows.AddonQueue, settings)
 	d.RegisterWorkflow(workflows.DeliverAddon)
@@ -158,7 +172,7 @@ func New(c client.Client, opts Options) *Worker {
 		Catalog: opts.Catalog, Storage: opts.Storage, Targets: opts.Targets, Logger: opts.Logger,
 	})
 	d.RegisterActivity(end)
-	return &Worker{data: w, addons: d}
+	return &Worker{data: w, addons: d, failed: failed}
 }
 
 // RegisterWorkflows registers every workflow: with a worker, a replayer or a test environment.
@@ -184,6 +198,10 @@ func (w *Worker) Start() error {
 	}
 	return nil
 }
+
+// Failed gives the error for which Temporal gives this worker no tasks any more, and never will: its namespace is gone, or
+// it does not speak with this version. Nothing is polled then.
+func (w *Worker) Failed() <-chan error { return w.failed }
 
 // Stop stops polling and waits until the running steps have ended or the stop timeout has passed.
 func (w *Worker) Stop() {

@@ -56,6 +56,7 @@ func (a *app) withBackends(ctx context.Context, f *settingsFlags, needs config.N
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
+	b.Metrics.Built(Version)
 	return run(b)
 }
 
@@ -77,6 +78,9 @@ it. SIGTERM or Ctrl-C lets requests under way end, for up to 10 seconds. It does
 		ctx := cmd.Context()
 		return a.withBackends(ctx, flags, config.NeedDatabase|config.NeedMasterKey, func(b *serve.Backends) error {
 			if err := b.Check(ctx); err != nil {
+				return err
+			}
+			if err := b.ListenForOperators(ctx); err != nil {
 				return err
 			}
 			ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.Config.HTTP.Addr)
@@ -105,6 +109,9 @@ are done again by others. SIGTERM or Ctrl-C lets steps under way end, for up to 
 		ctx := cmd.Context()
 		return a.withBackends(ctx, flags, config.NeedDatabase, func(b *serve.Backends) error {
 			if err := b.Check(ctx); err != nil {
+				return err
+			}
+			if err := b.ListenForOperators(ctx); err != nil {
 				return err
 			}
 			return b.Worker(ctx)

@@ -3,12 +3,16 @@ package serve_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,13 +130,22 @@ func caller(t *testing.T, b *serve.Backends, cfg config.Config, endpoint string)
 	return c
 }
 
+// fileContent is the file of the sample package.
+const fileContent = "a page"
+
 func samplePackage(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
+	digest := sha256.Sum256([]byte(fileContent))
 	require.NoError(t, assetpackage.Write(t.Context(), &b, &assetpackage.Manifest{
 		Format: assetpackage.Format, Version: "1",
-		Applications: []assetpackage.Asset{{ID: "a", Name: "Shop", Definition: json.RawMessage("{}")}},
-	}, nil))
+		Applications: []assetpackage.Asset{{
+			ID: "a", Name: "Shop", Definition: json.RawMessage("{}"),
+			Files: []assetpackage.File{{Path: "page.html", SHA256: hex.EncodeToString(digest[:]), Size: int64(len(fileContent))}},
+		}},
+	}, func(context.Context, string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(fileContent)), nil
+	}))
 	return b.Bytes()
 }
 
