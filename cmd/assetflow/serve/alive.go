@@ -2,13 +2,11 @@ package serve
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/config"
 	"assetflow/fault"
@@ -21,18 +19,13 @@ const pollsWithin = 2 * time.Minute
 // WorkerAlive finds out whether a worker that runs on the named host asks Temporal for tasks. Errors: Unavailable where
 // none does or Temporal does not answer.
 func WorkerAlive(ctx context.Context, cfg config.Temporal, host string, now time.Time) error {
-	options, err := connect(cfg, client.Options{Logger: tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	if err != nil {
-		return err
-	}
-	c, err := client.NewLazyClient(options)
-	if err != nil {
-		return fault.New(fault.Internal, "temporal.client", "No client for Temporal can be made.").Wrap(err)
-	}
-	defer c.Close()
+	return withTemporal(cfg, func(c client.Client) error { return workerAlive(ctx, c, cfg.Address, host, now) })
+}
+
+func workerAlive(ctx context.Context, c client.Client, address, host string, now time.Time) error {
 	queue, err := c.DescribeTaskQueue(ctx, workflows.DataQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
 	if err != nil {
-		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal does not answer at %s.", cfg.Address).Wrap(err)
+		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal does not answer at %s.", address).Wrap(err)
 	}
 	for _, poller := range queue.GetPollers() {
 		// The SDK names itself <process>@<host>@<more>.
