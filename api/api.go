@@ -7,6 +7,8 @@ package api
 import (
 	"net/http"
 
+	"github.com/gin-gonic/gin"
+
 	"assetflow/api/automation"
 	"assetflow/api/codec"
 	"assetflow/api/iam"
@@ -28,6 +30,10 @@ const (
 // only a real connection has deadlines that end slow clients.
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
+	return middleware.SlowClients(routes(opts), middleware.DefaultPace(opts.StallTimeout))
+}
+
+func routes(opts Options) *gin.Engine {
 	forms := middleware.NewForms(native.WriteError).Add("/v1/", metastudio.WriteError).Add("/v2/", roma.WriteError).
 		Add(servicestage.Prefix, servicestage.WriteError).Add("/v3/", iam.WriteError).Add("/Automation/", automation.WriteError)
 	r := middleware.NewEngine(opts.Logger, forms, pathAlive, pathReady)
@@ -68,6 +74,5 @@ func New(opts Options) http.Handler {
 	if opts.Payloads.Codec != nil {
 		codec.Register(r, codec.Options{Auth: opts.Auth, Payloads: opts.Payloads, Logger: opts.Logger})
 	}
-
-	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))
+	return r
 }
