@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/addons"
@@ -51,6 +52,8 @@ type Backends struct {
 	Fetcher  *replication.Fetcher // reads from the regions that are copied from
 	Targets  *addons.Targets      // where add-ons can be delivered to
 	Logger   *slog.Logger
+	// Interceptors see every workflow and step of Worker: for tests that hold a step.
+	Interceptors []interceptor.WorkerInterceptor
 }
 
 // Open opens the backends that the configuration names. It changes nothing in them; whether they answer is what Check
@@ -256,7 +259,7 @@ func (b *Backends) Worker(ctx context.Context) error {
 	opts := worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
-		Jobs: service,
+		Jobs: service, Interceptors: b.Interceptors,
 		Copies: worker.Copies{
 			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
 			ParallelFiles: b.Config.Replication.ParallelFiles,
