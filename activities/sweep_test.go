@@ -143,6 +143,22 @@ func (s *service) all(t *testing.T) map[string]int {
 	return done
 }
 
+// An export that has ended may run once more, as a delivery may. Its archive is the one that the catalog knows.
+func TestAnExportThatHasEndedWritesNoArchive(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	id := s.export(t, archive)
+	steps := &activities.Export{Catalog: s.Catalog, Storage: s.store, Logger: slog.New(slog.DiscardHandler)}
+	_, err := environment(steps).ExecuteActivity(steps.WriteArchive, activities.SelectionJob{
+		JobID: id, ProjectID: s.Project.ID, InstanceID: s.Instance.ID, ArchiveKey: storage.ArchiveKey(s.Project.ID, id),
+	})
+	requireApplicationError(t, err, activities.JobEnded, true, "the job has ended already, in state succeeded")
+	size, found, err := s.store.StatArchive(t.Context(), storage.ArchiveKey(s.Project.ID, id))
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, len("archive"), size)
+}
+
 func (s *service) stage(t *testing.T, jobID, content string) storage.Staged {
 	t.Helper()
 	staged, err := s.store.Stage(t.Context(), storage.StagingKey(s.Project.ID, jobID), strings.NewReader(content), 0)

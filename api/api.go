@@ -30,6 +30,10 @@ const (
 // only a real connection has deadlines that end slow clients.
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
+	return middleware.SlowClients(routes(opts), middleware.DefaultPace(opts.StallTimeout))
+}
+
+func routes(opts Options) *gin.Engine {
 	forms := middleware.NewForms("native", native.WriteError).Add("metastudio", "/v1/", metastudio.WriteError).
 		Add("roma", "/v2/", roma.WriteError).Add("servicestage", servicestage.Prefix, servicestage.WriteError).
 		Add("iam", "/v3/", iam.WriteError).Add("automation", "/Automation/", automation.WriteError)
@@ -71,6 +75,5 @@ func New(opts Options) http.Handler {
 	if opts.Payloads.Codec != nil {
 		codec.Register(r, codec.Options{Auth: opts.Auth, Payloads: opts.Payloads, Logger: opts.Logger})
 	}
-
-	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))
+	return r
 }

@@ -42,6 +42,8 @@ import (
 type Options struct {
 	// DataDir holds everything that survives a restart; it is made when missing. Required.
 	DataDir string
+	// Database is the URL of the catalog's database; catalog.db in DataDir when empty.
+	Database string
 	// HTTPAddr is where the API listens, TemporalAddr the Temporal frontend, UIAddr its web UI, S3Addr the S3 server.
 	HTTPAddr, TemporalAddr, UIAddr, S3Addr string
 	// Region is the name of the S3 region and of the region the API shows; "region-a" when empty.

@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,8 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 
 func (p *parts) startCatalog(ctx context.Context, opts Options, secrets folder.Secrets) (Credentials, error) {
 	var err error
-	if p.catalog, err = catalog.Open(ctx, "sqlite:"+filepath.Join(opts.DataDir, catalogFile), opts.Logger); err != nil {
+	database := cmp.Or(opts.Database, "sqlite:"+filepath.Join(opts.DataDir, catalogFile))
+	if p.catalog, err = catalog.Open(ctx, database, opts.Logger); err != nil {
 		return Credentials{}, err
 	}
 	if err := p.catalog.Migrate(ctx); err != nil {

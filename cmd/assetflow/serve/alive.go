@@ -3,14 +3,12 @@ package serve
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/config"
 	"assetflow/fault"
@@ -23,19 +21,14 @@ const pollsWithin = 2 * time.Minute
 // WorkerAlive finds out whether a worker that runs on the named host asks Temporal for tasks. Errors: Unavailable where
 // none does or Temporal does not answer.
 func WorkerAlive(ctx context.Context, cfg config.Temporal, host string, now time.Time) error {
-	options, err := connect(cfg, client.Options{Logger: tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	if err != nil {
-		return err
-	}
-	c, err := client.NewLazyClient(options)
-	if err != nil {
-		return fault.New(fault.Internal, "temporal.client", "No client for Temporal can be made.").Wrap(err)
-	}
-	defer c.Close()
+	return withTemporal(cfg, func(c client.Client) error { return workerAlive(ctx, c, cfg.Address, host, now) })
+}
+
+func workerAlive(ctx context.Context, c client.Client, address, host string, now time.Time) error {
 	// The SDK names itself <process>@<host>@<more>.
 	polls, err := polled(ctx, c, func(identity string) bool { return strings.Contains(identity, "@"+host+"@") }, now)
 	if err != nil {
-		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal does not answer at %s.", cfg.Address).Wrap(err)
+		return fault.New(fault.Unavailable, "temporal.unavailable", "Temporal does not answer at %s.", address).Wrap(err)
 	}
 	if polls {
 		return nil
