@@ -9,12 +9,15 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"assetflow/api/middleware"
 )
 
 // readyTimeout bounds each check of a dependency.
 const readyTimeout = 2 * time.Second
 
-// Readiness is what GET /readyz answers: 200 with status "ok", or 503 with status "unavailable".
+// Readiness is what GET /readyz answers: 200 with status "ok", or 503 with status "unavailable", or "stopping" where the
+// process is about to end, whatever it depends on.
 type Readiness struct {
 	Status string            `json:"status"`
 	Checks map[string]string `json:"checks"` // by dependency: "ok" or "error"; why is in the log
@@ -26,6 +29,10 @@ func alive(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) }
 // ready asks all dependencies at the same time.
 func ready(checks map[string]func(context.Context) error, logger *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
+		if middleware.Stopping(c.Request.Context()) {
+			c.JSON(http.StatusServiceUnavailable, Readiness{Status: "stopping", Checks: map[string]string{}})
+			return
+		}
 		ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
 		defer cancel()
 		var mu sync.Mutex
