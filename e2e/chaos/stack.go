@@ -3,16 +3,14 @@ package chaos
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
-	"net"
 	"path/filepath"
 
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
+	"assetflow/e2e/process"
 )
 
 // stack is the service as processes, and this process's own way to what they stand on.
@@ -22,38 +20,38 @@ type stack struct {
 	project   catalog.Project
 	instance  catalog.Instance
 	endpoint  string
-	specs     map[Role]spec
-	processes map[Role]*process
+	specs     map[process.Role]process.Spec
+	processes map[process.Role]*process.Process
 	fail      context.CancelCauseFunc
 }
 
 func startStack(ctx context.Context, dir string, fail context.CancelCauseFunc) (_ *stack, err error) {
-	s := &stack{specs: map[Role]spec{}, processes: map[Role]*process{}, fail: fail}
+	s := &stack{specs: map[process.Role]process.Spec{}, processes: map[process.Role]*process.Process{}, fail: fail}
 	defer func() {
 		if err != nil {
 			s.stop()
 		}
 	}()
 	keys := [2]string{"chaos", rand.Text()}
-	addrs := map[Role]string{}
-	for _, role := range []Role{roleTemporal, roleS3, roleAPI} {
-		if addrs[role], err = freeAddr(ctx); err != nil {
+	addrs := map[process.Role]string{}
+	for _, role := range []process.Role{process.Temporal, process.S3, process.API} {
+		if addrs[role], err = process.FreeAddr(ctx); err != nil {
 			return nil, err
 		}
 	}
-	s.endpoint = "http://" + addrs[roleAPI]
+	s.endpoint = "http://" + addrs[process.API]
 	environ := []string{
 		"ASSETFLOW_DATABASE_URL=sqlite:" + filepath.Join(dir, "catalog.db"),
-		"ASSETFLOW_S3_ENDPOINT=http://" + addrs[roleS3], "ASSETFLOW_S3_ACCESS_KEY=" + keys[0], "ASSETFLOW_S3_SECRET_KEY=" + keys[1],
-		"ASSETFLOW_TEMPORAL_ADDRESS=" + addrs[roleTemporal], "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
+		"ASSETFLOW_S3_ENDPOINT=http://" + addrs[process.S3], "ASSETFLOW_S3_ACCESS_KEY=" + keys[0], "ASSETFLOW_S3_SECRET_KEY=" + keys[1],
+		"ASSETFLOW_TEMPORAL_ADDRESS=" + addrs[process.Temporal], "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
 		// Sweeps run beside everything else. Nothing that is wanted lies about for so long without its job.
 		"ASSETFLOW_SWEEP_EVERY=" + sweepEvery, "ASSETFLOW_SWEEP_GRACE=" + sweepGrace,
 	}
-	for _, role := range roles {
-		s.specs[role] = spec{Role: role, Dir: dir, Addr: addrs[role], Keys: keys, Environ: environ}
+	for _, role := range process.Roles {
+		s.specs[role] = process.Spec{Role: role, Dir: dir, Addr: addrs[role], Keys: keys, Environ: environ}
 	}
-	for _, role := range roles {
-		if role == roleWorker { // the first that needs what the service stands on
+	for _, role := range process.Roles {
+		if role == process.Worker { // the first that needs what the service stands on
 			if err := s.prepare(ctx, environ); err != nil {
 				return nil, err
 			}
@@ -88,8 +86,8 @@ func (s *stack) prepare(ctx context.Context, environ []string) error {
 	return err
 }
 
-func (s *stack) start(ctx context.Context, role Role) error {
-	p, err := startProcess(ctx, s.specs[role], s.fail)
+func (s *stack) start(ctx context.Context, role process.Role) error {
+	p, err := process.Start(ctx, s.specs[role], s.fail)
 	if err != nil {
 		return err
 	}
@@ -97,38 +95,18 @@ func (s *stack) start(ctx context.Context, role Role) error {
 	return nil
 }
 
-func (s *stack) kill(role Role) {
+func (s *stack) kill(role process.Role) {
 	if p := s.processes[role]; p != nil {
-		p.kill()
+		p.Kill()
 		delete(s.processes, role)
 	}
 }
 
 func (s *stack) stop() {
-	for _, role := range roles {
+	for _, role := range process.Roles {
 		s.kill(role)
 	}
 	if s.Backends != nil {
 		_ = s.Close()
 	}
-}
-
-// Ports of a process that is down for a moment must not be handed out to somebody else: they lie below the range from
-// which Linux and others take ports for connections.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-	portTries = 100
-)
-
-func freeAddr(ctx context.Context) (string, error) {
-	var err error
-	for range portTries {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+mathrand.IntN(lastPort-firstPort))
-		var ln net.Listener
-		if ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err == nil {
-			return addr, ln.Close()
-		}
-	}
-	return "", fmt.Errorf("find a free port: %w", err)
 }
