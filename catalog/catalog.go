@@ -21,7 +21,8 @@ type Catalog struct {
 	reader   *bun.DB // for statements that only read; on SQLite a pool of connections that cannot write
 	writer   *bun.DB // for everything else; on SQLite one connection, so writers wait for each other in the process
 
-	clockSkew time.Duration // what clocks of machines differ by at most
+	clockSkew   time.Duration // what clocks of machines differ by at most
+	lockTimeout time.Duration // how long a step of a migration waits for a table
 
 	// failpoint is called inside a commit with the name of the step just done; tests make it fail there.
 	failpoint func(step string) error
@@ -33,7 +34,7 @@ func Open(ctx context.Context, url string, logger *slog.Logger) (*Catalog, error
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Catalog{logger: logger, clockSkew: clockSkew, failpoint: func(string) error { return nil }}
+	c := &Catalog{logger: logger, clockSkew: clockSkew, lockTimeout: lockTimeout, failpoint: func(string) error { return nil }}
 	path, isSQLite := strings.CutPrefix(url, "sqlite:")
 	var err error
 	switch {
