@@ -19,6 +19,8 @@ const (
 	JobEnded = "JobEnded"
 	// Refused ends a step that another try cannot help, for a cause named in the message.
 	Refused = "Refused"
+	// WorkerStopped ends the try of a step whose worker stops; another one goes on at once.
+	WorkerStopped = "WorkerStopped"
 	// Unhealthy ends a delivery whose workloads do not become ready.
 	Unhealthy = "Unhealthy"
 	// Unfinished ends a delivery whose target takes too long.

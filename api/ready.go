@@ -7,13 +7,15 @@ import (
 	"net/http"
 	"time"
 
+	"assetflow/api/middleware"
 	"assetflow/telemetry"
 )
 
 // readyTimeout bounds each check of a dependency.
 const readyTimeout = 2 * time.Second
 
-// Readiness is what GET /readyz answers: 200 with status "ok", or 503 with status "unavailable".
+// Readiness is what GET /readyz answers: 200 with status "ok", or 503 with status "unavailable", or "stopping" where the
+// process is about to end, whatever it depends on.
 type Readiness struct {
 	Status string            `json:"status"`
 	Checks map[string]string `json:"checks"` // by dependency: "ok" or "error"; why is in the log
@@ -27,6 +29,10 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 // ready asks all dependencies at the same time.
 func ready(checks map[string]func(context.Context) error, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if middleware.Stopping(r.Context()) {
+			writeJSON(w, http.StatusServiceUnavailable, Readiness{Status: "stopping", Checks: map[string]string{}})
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
 		answer, status := Readiness{Status: "ok", Checks: make(map[string]string, len(checks))}, http.StatusOK

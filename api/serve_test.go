@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"assetflow/api/middleware"
+	"assetflow/fault"
 )
 
 // serving is a server that runs until stop.
@@ -23,13 +26,13 @@ type serving struct {
 	done chan error
 }
 
-func startServing(t *testing.T, h http.HandlerFunc, drain, abort time.Duration) *serving {
+func startServing(t *testing.T, h http.HandlerFunc, end Shutdown) *serving {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	s := &serving{t: t, addr: ln.Addr().String(), stop: stop, done: make(chan error, 1)}
-	go func() { s.done <- serve(ctx, ln, h, slog.New(slog.DiscardHandler), drain, abort) }()
+	go func() { s.done <- Serve(ctx, ln, h, slog.New(slog.DiscardHandler), end) }()
 	t.Cleanup(stop)
 	return s
 }
@@ -70,7 +73,7 @@ func TestServeDrains(t *testing.T) {
 		close(inside)
 		<-goOn
 		_, _ = fmt.Fprint(w, "finished ", r.Context().Err())
-	}, time.Minute, time.Second)
+	}, Shutdown{Drain: time.Minute})
 	answers := make(chan answer, 1)
 	go func() {
 		body, err := s.get()
@@ -92,6 +95,89 @@ func TestServeDrains(t *testing.T) {
 	s.wait()
 }
 
+// Before the listener closes the end is announced: by /readyz, and to every client by the end of its connection.
+func TestServeAnnouncesItsEnd(t *testing.T) {
+	t.Parallel()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	done := make(chan error, 1)
+	h := New(Options{Logger: slog.New(slog.DiscardHandler)})
+	go func() { done <- Serve(ctx, ln, h, nil, Shutdown{Delay: time.Hour}) }()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", ln.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	answers := bufio.NewReader(conn)
+	ask := func(path string) *http.Response {
+		_, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+		require.NoError(t, err)
+		resp, err := http.ReadResponse(answers, nil)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		return resp
+	}
+	resp := ask(pathReady)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.False(t, resp.Close)
+	stop()
+	resp = ask(pathReady) // the same connection still serves
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.True(t, resp.Close, "the client is told not to use the connection again")
+	_, err = answers.ReadByte()
+	require.ErrorIs(t, err, io.EOF, "it is closed")
+	require.NoError(t, ln.Close())
+	require.Error(t, <-done)
+}
+
+// At the end of the drain an upload is answered, and what merely waits gives up waiting.
+func TestServeTellsRequestsToEnd(t *testing.T) {
+	t.Parallel()
+	for _, encoding := range []string{"Content-Length: 100000", "Transfer-Encoding: chunked"} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			inside, waited := make(chan struct{}, 2), make(chan error, 1)
+			s := startServing(t, middleware.SlowClients(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					ctx, cancel := middleware.UntilLast(r.Context())
+					defer cancel()
+					inside <- struct{}{}
+					<-ctx.Done()
+					waited <- r.Context().Err()
+					return
+				}
+				buffer := make([]byte, 3)
+				_, err := io.ReadFull(r.Body, buffer)
+				require.NoError(t, err)
+				inside <- struct{}{}
+				_, err = io.Copy(io.Discard, r.Body)
+				require.Equal(t, fault.Unavailable, fault.KindOf(err))
+				http.Error(w, fault.CodeOf(err), http.StatusServiceUnavailable)
+			}), middleware.DefaultPace(time.Minute)).ServeHTTP, Shutdown{Drain: 100 * time.Millisecond, answer: time.Minute})
+			go func() { _, _ = s.get() }()
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.addr)
+			require.NoError(t, err)
+			defer func() { _ = conn.Close() }()
+			_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n3\r\nabc\r\n", encoding)
+			require.NoError(t, err)
+			<-inside
+			<-inside
+			s.stop()
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+			require.True(t, resp.Close)
+			require.Equal(t, middleware.CodeStopping, strings.TrimSpace(string(body)))
+			require.NoError(t, conn.Close())
+			require.NoError(t, <-waited, "the request itself was not cut off")
+			s.wait()
+		})
+	}
+}
+
 // What does not finish in time is cut off, and its handler may tidy up before Serve returns.
 func TestServeCutsOff(t *testing.T) {
 	t.Parallel()
@@ -102,7 +188,7 @@ func TestServeCutsOff(t *testing.T) {
 		<-r.Context().Done()
 		<-time.After(200 * time.Millisecond)
 		tidied = true
-	}, 100*time.Millisecond, time.Minute)
+	}, Shutdown{Drain: 100 * time.Millisecond, answer: time.Millisecond, abort: time.Minute})
 	answers := make(chan answer, 1)
 	go func() {
 		body, err := s.get()
@@ -125,7 +211,7 @@ func TestServeGivesUp(t *testing.T) {
 	s := startServing(t, func(http.ResponseWriter, *http.Request) {
 		close(inside)
 		<-never
-	}, 50*time.Millisecond, 50*time.Millisecond)
+	}, Shutdown{Drain: 50 * time.Millisecond, answer: 50 * time.Millisecond, abort: 50 * time.Millisecond})
 	go func() { _, _ = s.get() }()
 	<-inside
 	s.stop()
@@ -137,13 +223,13 @@ func TestServeListenerFails(t *testing.T) {
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, ln.Close())
-	require.Error(t, Serve(t.Context(), ln, http.NotFoundHandler(), nil))
+	require.Error(t, Serve(t.Context(), ln, http.NotFoundHandler(), nil, Shutdown{}))
 }
 
 // Headers far beyond the limit are cut off by the server itself.
 func TestServeHeaderLimit(t *testing.T) {
 	t.Parallel()
-	s := startServing(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "in") }, time.Second, time.Second)
+	s := startServing(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "in") }, Shutdown{})
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.addr)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()

@@ -22,7 +22,8 @@ type Catalog struct {
 	reader   *bun.DB // for statements that only read; on SQLite a pool of connections that cannot write
 	writer   *bun.DB // for everything else; on SQLite one connection, so writers wait for each other in the process
 
-	clockSkew time.Duration // what clocks of machines differ by at most
+	clockSkew   time.Duration // what clocks of machines differ by at most
+	lockTimeout time.Duration // how long a step of a migration waits for a table
 
 	watch func(JobChange) // nil: nobody
 
@@ -39,7 +40,7 @@ func Open(ctx context.Context, url string, logger *slog.Logger, opts ...Option) 
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Catalog{logger: logger, clockSkew: clockSkew, failpoint: func(string) error { return nil }}
+	c := &Catalog{logger: logger, clockSkew: clockSkew, lockTimeout: lockTimeout, failpoint: func(string) error { return nil }}
 	for _, opt := range opts {
 		opt(c)
 	}

@@ -26,8 +26,9 @@ type database interface {
 	lockForUpdate(alias string) string
 	// lockName keeps other transactions that lock the same name waiting until this one ends.
 	lockName(ctx context.Context, tx bun.Tx, name string) error
-	// openForMigration opens a connection pool of its own for goose, and a lock that only one process holds.
-	openForMigration(ctx context.Context) (*migration, error)
+	// openForMigration opens a connection pool of its own for goose, and a lock that only one process holds. A step waits
+	// no longer than lockTimeout for a table.
+	openForMigration(ctx context.Context, lockTimeout time.Duration) (*migration, error)
 }
 
 const (

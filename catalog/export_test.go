@@ -3,9 +3,11 @@ package catalog
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"sync/atomic"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
 )
 
@@ -14,6 +16,22 @@ func (c *Catalog) SetFailpoint(do func(step string) error) { c.failpoint = do }
 
 // SetClockSkew lets a sweep look at blobs that were touched just before the oldest running job began.
 func (c *Catalog) SetClockSkew(d time.Duration) { c.clockSkew = d }
+
+// SetLockTimeout has a step of a migration give up sooner.
+func (c *Catalog) SetLockTimeout(d time.Duration) { c.lockTimeout = d }
+
+// Migrations are the files of the steps.
+func Migrations() fs.FS { return migrations }
+
+// Schemas are the versions of the schema, the newest last.
+func Schemas() (versions []int64, err error) {
+	names, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
+	for _, name := range names {
+		version, e := goose.NumericComponent(name)
+		versions, err = append(versions, version), errors.Join(err, e)
+	}
+	return versions, err
+}
 
 // MigrateTo brings an empty database to an older schema.
 func (c *Catalog) MigrateTo(version int64) error {

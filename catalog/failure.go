@@ -91,6 +91,9 @@ func isTransient(err error) bool {
 	return false
 }
 
+// isLocked reports whether a statement gave up waiting for what others hold, and was undone.
+func isLocked(err error) bool { return isTransient(err) || postgresCode(err) == "55P03" }
+
 func isUnavailable(err error) bool {
 	if isTransient(err) {
 		return true

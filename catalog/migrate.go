@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -27,6 +28,14 @@ var migrations embed.FS
 // migrationTable is goose's record of the steps done.
 const migrationTable = "schema_migrations"
 
+// A step that waits for a table keeps everybody waiting who comes after it, so it gives up after lockTimeout and is tried
+// again, lockTries times with lockPause between.
+const (
+	lockTimeout = 3 * time.Second
+	lockPause   = time.Second
+	lockTries   = 100
+)
+
 // migrationLockPoll is how long SQLite itself waits for the lock before we look whether the context has ended.
 const migrationLockPoll = 200 * time.Millisecond
 
@@ -39,7 +48,8 @@ type migration struct {
 }
 
 // Migrate brings the schema up to this program's. It may run in several processes at once, and again: one does the
-// work, the others wait and find it done.
+// work, the others wait and find it done. Programs that use the database go on meanwhile. Unavailable "catalog.busy" where
+// a table was in use by others for all of several minutes; what was done by then stays done.
 func (c *Catalog) Migrate(ctx context.Context) error {
 	if err := c.migrate(ctx); err != nil {
 		return failed(ctx, "migrate the database", err)
@@ -53,18 +63,32 @@ func (c *Catalog) migrate(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, provider.Close()) }()
-	done, err := provider.Up(ctx)
-	if err != nil {
-		return err
+	for try := 1; ; try++ {
+		done, err := provider.Up(ctx)
+		var partial *goose.PartialError
+		if errors.As(err, &partial) {
+			done = partial.Applied
+		}
+		for _, step := range done {
+			c.logger.InfoContext(ctx, "database migrated", "version", step.Source.Version, "duration", step.Duration)
+		}
+		switch {
+		case err == nil || !isLocked(err) || ctx.Err() != nil:
+			return err
+		case try == lockTries:
+			return fault.New(fault.Unavailable, "catalog.busy", "a table of the database is in use all the time: see that long transactions end, and run it again").Wrap(err)
+		}
+		c.logger.WarnContext(ctx, "a table is in use by others: the step is tried again", "error", err)
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	for _, step := range done {
-		c.logger.InfoContext(ctx, "database migrated", "version", step.Source.Version, "duration", step.Duration)
-	}
-	return nil
 }
 
 func (c *Catalog) migrationProvider(ctx context.Context) (*goose.Provider, error) {
-	m, err := c.database.openForMigration(ctx)
+	m, err := c.database.openForMigration(ctx, c.lockTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -106,19 +130,22 @@ func (c *Catalog) Ping(ctx context.Context) error {
 	return nil
 }
 
-func (d postgresDatabase) openForMigration(context.Context) (*migration, error) {
+func (d postgresDatabase) openForMigration(_ context.Context, lockTimeout time.Duration) (*migration, error) {
 	// An advisory lock belongs to its connection, so it is gone when the process that held it is.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600), lock.WithUnlockTimeout(1, 10))
 	if err != nil {
 		return nil, err
 	}
+	config := d.config.Copy()
+	config.RuntimeParams["lock_timeout"] = strconv.FormatInt(lockTimeout.Milliseconds(), 10)
 	return &migration{
-		dialect: goose.DialectPostgres, folder: "postgres", db: stdlib.OpenDB(*d.config),
+		dialect: goose.DialectPostgres, folder: "postgres", db: stdlib.OpenDB(*config),
 		lock: goose.WithSessionLocker(locker),
 	}, nil
 }
 
-func (d sqliteDatabase) openForMigration(context.Context) (*migration, error) {
+// On SQLite readers never wait for a step, and writers as long as for any other transaction.
+func (d sqliteDatabase) openForMigration(context.Context, time.Duration) (*migration, error) {
 	db, err := sql.Open("sqlite", sqliteDSN(d.path, busyTimeout, "_txlock=immediate"))
 	if err != nil {
 		return nil, err

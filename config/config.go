@@ -21,6 +21,7 @@ type Config struct {
 	MaxUploadBytes int64  // the largest package that is taken, in bytes
 	Region         string // name of the region this service stands for
 	Jobs           Jobs
+	Worker         Worker
 	Trash          Trash
 	Archive        Archive
 	Sweep          Sweep
@@ -32,9 +33,11 @@ type Config struct {
 	settings []Setting
 }
 
-// HTTP is where the API listens.
+// HTTP is where the API listens, and how it stops.
 type HTTP struct {
-	Addr string // host:port
+	Addr          string        // host:port
+	ShutdownDelay time.Duration // how long requests are taken once the end was announced
+	DrainTimeout  time.Duration // how long those under way may go on after that
 }
 
 // Database is where the catalog is.
@@ -82,6 +85,14 @@ type Jobs struct {
 	QueueLength int // how many jobs of a kind wait for one user in one project
 	// ImportWait is how long the answer to an import of service templates waits for its end.
 	ImportWait time.Duration
+}
+
+// Worker is how a worker stops, and which version it is.
+type Worker struct {
+	StopTimeout time.Duration // how long steps under way may go on
+
+	DeploymentName string // of the Worker Deployment; empty together with BuildID: workers have no versions
+	BuildID        string
 }
 
 // Trash is what becomes of deleted assets.

@@ -264,6 +264,13 @@ func (c *Config) apply(s setting, merged *koanf.Koanf, origin string, needs Need
 
 // checkTogether checks what no setting can check by itself.
 func (c *Config) checkTogether(problems *Error, origins map[string]string) {
+	if w := c.Worker; (w.DeploymentName == "") != (w.BuildID == "") {
+		given, other, value := "worker.deployment_name", "worker.build_id", w.DeploymentName
+		if value == "" {
+			given, other, value = other, given, w.BuildID
+		}
+		problems.add(Problem{Key: given, Value: value, Origin: origins[given], Want: other + " set as well, or neither"})
+	}
 	for _, pair := range []struct{ first, second, firstValue, secondValue string }{
 		{"s3.access_key", "s3.secret_key", string(c.S3.AccessKey), string(c.S3.SecretKey)},
 		{"temporal.tls.certificate", "temporal.tls.key", c.Temporal.TLS.Certificate, string(c.Temporal.TLS.Key)},

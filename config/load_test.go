@@ -42,7 +42,8 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c, err := load(t, "", nil, nil, 0)
 	require.NoError(t, err)
-	require.Equal(t, config.HTTP{Addr: ":8080"}, c.HTTP)
+	require.Equal(t, config.HTTP{Addr: ":8080", ShutdownDelay: 5 * time.Second, DrainTimeout: 15 * time.Second}, c.HTTP)
+	require.Equal(t, config.Worker{StopTimeout: 15 * time.Second}, c.Worker)
 	require.Equal(t, config.S3{Region: "us-east-1", Bucket: "assetflow"}, c.S3)
 	require.Equal(t, config.Temporal{Address: "127.0.0.1:7233", Namespace: "default", EncryptPayloads: true}, c.Temporal)
 	require.Equal(t, config.Log{Level: "info", Format: "auto"}, c.Log)
@@ -62,7 +63,7 @@ func TestEverySettingFromEverySource(t *testing.T) {
 	authority := certtest.Authority(t, "authority")
 	pair := authority.Issue(t, "assetflow")
 	yaml := `
-http: {addr: "127.0.0.1:9000"}
+http: {addr: "127.0.0.1:9000", shutdown_delay: 0s, drain_timeout: 1m}
 database: {url: "postgres://u:dbpass@db/assetflow"}
 s3: {endpoint: "http://s3:9000/", region: eu-1, bucket: bkt, access_key: AKID, secret_key: s3cr3t, path_style: false, presign_endpoint: "https://s3.example.com/"}
 temporal:
@@ -79,6 +80,7 @@ master_key: mk
 max_upload_bytes: 1048576
 region: north
 jobs: {queue_length: 7, import_wait: 45s}
+worker: {stop_timeout: 40s, deployment_name: assetflow, build_id: 1.2.0+5}
 trash: {keep: 7d}
 archive: {keep: 90m}
 sweep: {every: 30s, grace: 2h30m}
@@ -111,6 +113,8 @@ telemetry:
 		"ASSETFLOW_TRASH_KEEP=168h", "ASSETFLOW_ARCHIVE_KEEP=1h30m", "ASSETFLOW_SWEEP_EVERY=30s", "ASSETFLOW_SWEEP_GRACE=150m",
 		"ASSETFLOW_LOG_FORMAT=json", "ASSETFLOW_JOBS_QUEUE_LENGTH=7", "ASSETFLOW_JOBS_IMPORT_WAIT=45s", "ASSETFLOW_S3_PRESIGN_ENDPOINT=https://s3.example.com",
 		`ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden"}`, "ASSETFLOW_REPLICATION_SOURCES=https://s3.a.example, http://127.0.0.1:9000",
+		"ASSETFLOW_HTTP_SHUTDOWN_DELAY=0", "ASSETFLOW_HTTP_DRAIN_TIMEOUT=60s", "ASSETFLOW_WORKER_STOP_TIMEOUT=40s",
+		"ASSETFLOW_WORKER_DEPLOYMENT_NAME=assetflow", "ASSETFLOW_WORKER_BUILD_ID=1.2.0+5",
 		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
 		`ASSETFLOW_ADDONS_TARGETS=[{"id":"gitops","kind":"bucket"}]`, "ASSETFLOW_ADDONS_DEADLINE=120m", "ASSETFLOW_ADDONS_HEALTH_TIMEOUT=1m30s",
 		"ASSETFLOW_TELEMETRY_METRICS_ADDR=:9464", "ASSETFLOW_TELEMETRY_METRICS_PPROF=1",
@@ -132,6 +136,7 @@ telemetry:
 		"--replication-sources=https://s3.a.example,http://127.0.0.1:9000", "--replication-lifetime=2h",
 		"--replication-throughput=52428800", "--replication-parallel-files=8",
 		"--addons-targets-file=" + write(t, "targets", `[{"id":"gitops","kind":"bucket"}]`+"\n"),
+		"--http-shutdown-delay=0s", "--http-drain-timeout=1m", "--worker-stop-timeout=40s", "--worker-deployment-name=assetflow", "--worker-build-id=1.2.0+5",
 		"--addons-deadline=2h", "--addons-health-timeout=90s",
 		"--telemetry-metrics-addr=:9464", "--telemetry-metrics-pprof=true",
 	}
@@ -145,7 +150,8 @@ telemetry:
 			t.Parallel()
 			got, err := load(t, c.yaml, c.environ, c.args, everything)
 			require.NoError(t, err)
-			require.Equal(t, "127.0.0.1:9000", got.HTTP.Addr)
+			require.Equal(t, config.HTTP{Addr: "127.0.0.1:9000", DrainTimeout: time.Minute}, got.HTTP)
+			require.Equal(t, config.Worker{StopTimeout: 40 * time.Second, DeploymentName: "assetflow", BuildID: "1.2.0+5"}, got.Worker)
 			require.Equal(t, "postgres://u:dbpass@db/assetflow", string(got.Database.URL))
 			require.Equal(t, config.S3{
 				Endpoint: "http://s3:9000", Region: "eu-1", Bucket: "bkt", AccessKey: "AKID", SecretKey: "s3cr3t", PathStyle: false,
@@ -406,6 +412,19 @@ func TestWhatIsWrongInAFile(t *testing.T) {
 			want: `master_key_file = "/nowhere/key" (from --master-key-file); want a file that can be read (open /nowhere/key: no such file or directory)`,
 		},
 		"half a pair of keys": {
+			yaml: "worker: {build_id: v2}", want: `worker.build_id = "v2" (from FILE); want worker.deployment_name set as well, or neither`,
+		},
+		"a deployment of no version": {
+			yaml: "worker: {deployment_name: a}", want: `worker.deployment_name = "a" (from FILE); want worker.build_id set as well, or neither`,
+		},
+		"a deployment with a dot": {
+			yaml: "worker: {deployment_name: a.b, build_id: v2}",
+			want: `worker.deployment_name = "a.b" (from FILE); want set together with worker.build_id; letters, digits, hyphens and underscores`,
+		},
+		"a drain of nothing": {
+			yaml: "http: {drain_timeout: 0s}", want: `http.drain_timeout = "0s" (from FILE); want a time from 1s to 10m, such as "30s"`,
+		},
+		"half a key pair": {
 			yaml: "s3: {access_key: AKID}", want: `s3.access_key = "[redacted]" (from FILE); want s3.secret_key set as well, or neither`,
 		},
 		"the other half": {

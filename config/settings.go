@@ -42,6 +42,18 @@ var settings = []setting{
 		show: func(c *Config) string { return c.HTTP.Addr },
 	},
 	{
+		key: "http.shutdown_delay", def: "5s", help: "how long the API goes on taking requests once it is told to stop, while /readyz fails: longer than what spreads requests takes to notice",
+		want: wantStopTime,
+		set:  func(c *Config, v string) error { return setStopTime(&c.HTTP.ShutdownDelay, 0, v) },
+		show: func(c *Config) string { return showDuration(c.HTTP.ShutdownDelay) },
+	},
+	{
+		key: "http.drain_timeout", def: "15s", help: "how long requests under way may go on after that, before those that are left are answered with an error, or cut off",
+		want: wantStopTimeNotZero,
+		set:  func(c *Config, v string) error { return setStopTime(&c.HTTP.DrainTimeout, time.Second, v) },
+		show: func(c *Config) string { return showDuration(c.HTTP.DrainTimeout) },
+	},
+	{
 		key: "database.url", need: NeedDatabase, redact: redactURL, help: "the catalog's database",
 		want: `sqlite:<path> or postgres://user:password@host:port/database`,
 		hint: "for a first try: sqlite:assetflow.db",
@@ -255,6 +267,27 @@ var settings = []setting{
 		show: func(c *Config) string { return showDuration(c.Jobs.ImportWait) },
 	},
 	{
+		key: "worker.stop_timeout", def: "15s", help: "how long a worker that is told to stop lets steps under way finish, before it hands them over to others",
+		want: wantStopTimeNotZero,
+		set:  func(c *Config, v string) error { return setStopTime(&c.Worker.StopTimeout, time.Second, v) },
+		show: func(c *Config) string { return showDuration(c.Worker.StopTimeout) },
+	},
+	{
+		key: "worker.deployment_name", help: "name of the Worker Deployment that a worker belongs to; empty: workers have no versions",
+		want: "set together with worker.build_id; letters, digits, hyphens and underscores",
+		set: func(c *Config, v string) error {
+			c.Worker.DeploymentName = v
+			return match(deploymentName, v)
+		},
+		show: func(c *Config) string { return c.Worker.DeploymentName },
+	},
+	{
+		key: "worker.build_id", help: "version of a worker in its Worker Deployment, another one for every program that is released",
+		want: "set together with worker.deployment_name; letters, digits, dots, hyphens, underscores and pluses",
+		set:  func(c *Config, v string) error { c.Worker.BuildID = v; return match(buildID, v) },
+		show: func(c *Config) string { return c.Worker.BuildID },
+	},
+	{
 		key: "trash.keep", def: "30d", help: "how long a deleted asset can be restored",
 		want: wantDuration,
 		set:  func(c *Config, v string) error { return setDuration(&c.Trash.Keep, v) },
@@ -407,6 +440,22 @@ func setAddonTime(d *time.Duration, v string) error {
 	return nil
 }
 
+const (
+	wantStopTime        = `a time from 0s to 10m, such as "30s"`
+	wantStopTimeNotZero = `a time from 1s to 10m, such as "30s"`
+)
+
+func setStopTime(d *time.Duration, least time.Duration, v string) error {
+	var err error
+	if *d, err = parseDuration(v); err != nil {
+		return err
+	}
+	if *d < least || *d > 10*time.Minute {
+		return errors.New("out of range")
+	}
+	return nil
+}
+
 // fromFile tells whether the value can be read from a file of its own.
 func (s setting) fromFile() bool { return s.redact != nil || s.tree }
 
@@ -429,9 +478,13 @@ func flagName(key string) string { return strings.NewReplacer(".", "-", "_", "-"
 var (
 	regionName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	noBlanks   = regexp.MustCompile(`^\S+$`)
-	hostName   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
-	userID     = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	// Temporal reserves dots and colons.
+	deploymentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
+
+	noBlanks = regexp.MustCompile(`^\S+$`)
+	hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]{0,252}[A-Za-z0-9_.])?$`)
+	buildID  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$`)
+	userID   = regexp.MustCompile(`^[0-9a-f]{32}$`)
 )
 
 func match(re *regexp.Regexp, v string) error {

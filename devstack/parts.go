@@ -234,7 +234,7 @@ func (p *parts) startAPI(opts Options, fail func(error)) {
 	p.endAPI, p.apiEnded = cancel, make(chan struct{})
 	go func() {
 		defer close(p.apiEnded)
-		if err := api.Serve(ctx, p.listener, handler, opts.Logger); err != nil {
+		if err := api.Serve(ctx, p.listener, handler, opts.Logger, api.Shutdown{}); err != nil {
 			fail(err)
 		}
 	}()

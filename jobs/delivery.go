@@ -155,7 +155,7 @@ func (s *Service) lookAt(j *Job, pending *workflowpb.PendingActivityInfo) {
 // sentenceOf says to a person why a try failed, in our own words: what came from elsewhere is not shown.
 func sentenceOf(failure *failurepb.Failure) string {
 	switch failure.GetApplicationFailureInfo().GetType() {
-	case activities.TargetAway, activities.Unavailable, activities.Internal:
+	case activities.TargetAway, activities.Unavailable, activities.Internal, activities.WorkerStopped:
 		return failure.GetMessage()
 	}
 	if failure.GetTimeoutFailureInfo() != nil {

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"assetflow/activities"
 	"assetflow/assetpackage"
@@ -27,9 +28,11 @@ type Options struct {
 	Logger  *slog.Logger
 	// Limits for packages; the zero value stands for assetpackage.DefaultLimits.
 	Limits assetpackage.Limits
-	// StopTimeout is how long Stop lets running steps finish before it interrupts them; they go on elsewhere.
+	// StopTimeout is how long Stop lets running steps finish before it hands them over; they go on elsewhere at once.
 	// 0 stands for 8 s.
 	StopTimeout time.Duration
+	// Version is which program this is; the zero value stands for a worker without a version.
+	Version Version
 	// Parallel is how many steps run at the same time; 0 stands for 32. It bounds the worker's memory.
 	Parallel int
 	// KeepArchives is how long the archive of an export waits for its download; 0 stands for 24 hours.
@@ -49,6 +52,12 @@ type Options struct {
 	Metrics *telemetry.Metrics
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
+}
+
+// Version names a worker's program in a Worker Deployment. A job stays with the version that it began on.
+type Version struct {
+	DeploymentName string // empty together with BuildID: there are no versions
+	BuildID        string
 }
 
 // Copies is how a worker copies digital assets from other regions.
@@ -72,9 +81,11 @@ type Jobs interface {
 
 // Worker polls the task queues of this service.
 type Worker struct {
-	data   worker.Worker
-	addons worker.Worker // nil without targets
-	failed chan error
+	data        worker.Worker
+	addons      worker.Worker // nil without targets
+	failed      chan error
+	handover    *handover
+	stopTimeout time.Duration
 }
 
 const (
@@ -117,24 +128,29 @@ func New(c client.Client, opts Options) *Worker {
 	if opts.Copies.ParallelFiles == 0 {
 		opts.Copies.ParallelFiles = defaultFiles
 	}
+	handover := newHandover()
+	seeing := []interceptor.WorkerInterceptor{handover}
 	if opts.Metrics != nil {
-		opts.Interceptors = append([]interceptor.WorkerInterceptor{&counting{metrics: opts.Metrics}}, opts.Interceptors...)
+		seeing = append(seeing, &counting{metrics: opts.Metrics})
 	}
 	failed := make(chan error, 1)
 	settings := worker.Options{
-		WorkerStopTimeout:                  opts.StopTimeout,
+		WorkerStopTimeout:                  opts.StopTimeout + handoverTime,
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
 		MaxConcurrentWorkflowTaskPollers:   pollers,
 		MaxConcurrentActivityTaskPollers:   pollers,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
-		Interceptors:                       opts.Interceptors,
+		Interceptors:                       append(seeing, opts.Interceptors...),
 		OnFatalError: func(err error) {
 			select {
 			case failed <- err:
 			default: // the first is told
 			}
 		},
+	}
+	if opts.Version != (Version{}) {
+		settings.DeploymentOptions = worker.DeploymentOptions{UseVersioning: true, Version: worker.WorkerDeploymentVersion(opts.Version)}
 	}
 	w := worker.New(c, workflows.DataQueue, settings)
 	RegisterWorkflows(w)
@@ -164,27 +180,36 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(sweep)
 	if opts.Targets == nil {
 		opts.Logger.Info("no targets are known to this worker: it delivers no add-ons")
-		return &Worker{data: w, failed: failed}
+		return &Worker{data: w, failed: failed, handover: handover, stopTimeout: opts.StopTimeout}
 	}
 	d := worker.New(c, workflows.AddonQueue, settings)
-	d.RegisterWorkflow(workflows.DeliverAddon)
+	d.RegisterWorkflowWithOptions(workflows.DeliverAddon, pinned)
 	d.RegisterActivity(&activities.Delivery{
 		Catalog: opts.Catalog, Storage: opts.Storage, Targets: opts.Targets, Logger: opts.Logger,
 	})
 	d.RegisterActivity(end)
-	return &Worker{data: w, addons: d, failed: failed}
+	return &Worker{data: w, addons: d, failed: failed, handover: handover, stopTimeout: opts.StopTimeout}
 }
+
+// What becomes of a workflow that runs when another version of the workers becomes the current one. A job is short: it
+// ends on the version that it began on, which need therefore not replay what another one has recorded. What goes on for as
+// long as there is work (a queue) or begins by the clock (the sweep) moves to the new version with its next step, so that
+// the old one can go; it must replay.
+var (
+	pinned      = workflow.RegisterOptions{VersioningBehavior: workflow.VersioningBehaviorPinned}
+	autoUpgrade = workflow.RegisterOptions{VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade}
+)
 
 // RegisterWorkflows registers every workflow: with a worker, a replayer or a test environment.
 func RegisterWorkflows(r worker.WorkflowRegistry) {
-	r.RegisterWorkflow(workflows.ImportAssets)
-	r.RegisterWorkflow(workflows.DeleteAssets)
-	r.RegisterWorkflow(workflows.ExportAssets)
-	r.RegisterWorkflow(workflows.CopyAsset)
-	r.RegisterWorkflow(workflows.ImportServiceTemplates)
-	r.RegisterWorkflow(workflows.DeliverAddon)
-	r.RegisterWorkflow(workflows.ServeQueue)
-	r.RegisterWorkflow(workflows.SweepAll)
+	r.RegisterWorkflowWithOptions(workflows.ImportAssets, pinned)
+	r.RegisterWorkflowWithOptions(workflows.DeleteAssets, pinned)
+	r.RegisterWorkflowWithOptions(workflows.ExportAssets, pinned)
+	r.RegisterWorkflowWithOptions(workflows.CopyAsset, pinned)
+	r.RegisterWorkflowWithOptions(workflows.ImportServiceTemplates, pinned)
+	r.RegisterWorkflowWithOptions(workflows.DeliverAddon, pinned)
+	r.RegisterWorkflowWithOptions(workflows.ServeQueue, autoUpgrade)
+	r.RegisterWorkflowWithOptions(workflows.SweepAll, autoUpgrade)
 }
 
 // Start begins to poll. It returns an error where the Temporal server cannot be reached; nothing is polled then.
@@ -203,8 +228,11 @@ func (w *Worker) Start() error {
 // it does not speak with this version. Nothing is polled then.
 func (w *Worker) Failed() <-chan error { return w.failed }
 
-// Stop stops polling and waits until the running steps have ended or the stop timeout has passed.
+// Stop stops polling and waits until the running steps have ended. Those that have not within the stop timeout are handed
+// over to other workers; Stop returns once the server knows, or 5 s later.
 func (w *Worker) Stop() {
+	late := time.AfterFunc(w.stopTimeout, w.handover.interrupt)
+	defer late.Stop()
 	var stopping sync.WaitGroup
 	stopping.Go(w.data.Stop)
 	if w.addons != nil {

@@ -67,7 +67,7 @@ func (s *server) ImportServiceTemplates(ctx context.Context, request ImportServi
 	}
 	var err error
 	sub.FileName, sub.Staged, err = s.receiver().Receive(middleware.Context(ctx), request.Body, body, storage.StagingKey(sub.ProjectID, sub.JobID))
-	if fault.KindOf(err) == fault.Unavailable || err != nil && fault.KindOf(err) == fault.Internal {
+	if kind := fault.KindOf(err); err != nil && fault.CodeOf(err) != middleware.CodeStopping && (kind == fault.Unavailable || kind == fault.Internal) {
 		return nil, fault.New(fault.Internal, codeStaging, "The file could not be put down in the temporary store; try again.").Wrap(err)
 	}
 	if err != nil {
@@ -126,8 +126,10 @@ func (s *server) start(ctx context.Context, sub jobs.TemplateSubmission, jobID s
 }
 
 // await gives the job when it has ended, or when it was waited for long enough. The job is durable by now: that its state
-// cannot be asked makes it no failure.
+// cannot be asked makes it no failure, nor that this process stops.
 func (s *server) await(ctx context.Context, job jobs.Job) jobs.Job {
+	ctx, stop := middleware.UntilLast(ctx)
+	defer stop()
 	seen, err := s.Jobs.Await(ctx, job.ProjectID, job.ID, s.Wait)
 	if err != nil {
 		s.Logger.WarnContext(ctx, "an import is not waited for", "job_id", job.ID, "error", err)

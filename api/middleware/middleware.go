@@ -22,6 +22,7 @@ const (
 	CodeHeadersTooLarge  = "api.headers_too_large"  // TooLarge
 	CodeBodyTooLarge     = "api.body_too_large"     // TooLarge
 	CodeBodyStalled      = "api.body_stalled"       // Invalid: the client stopped sending
+	CodeStopping         = "api.stopping"           // Unavailable: the server ends before the request's body has come
 	CodePanic            = "api.panic"              // Internal
 	CodeParameter        = "api.parameter"          // Invalid: of the path or the query
 	CodeBody             = "api.body"               // Invalid: not a JSON object of the right form, or not read to its end

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"assetflow/fault"
@@ -45,9 +46,15 @@ const writePiece = 64 << 10
 
 // SlowClients ends requests whose client moves fewer bytes than pace demands: reading the body then fails with a fault
 // (Invalid, CodeBodyStalled), writing the answer fails. It also ends connections whose request body was not wanted.
+//
+// While the server stops, every answer ends its connection, and at the last moment the bodies that still come in do:
+// reading one then fails with a fault (Unavailable, CodeStopping).
 func SlowClients(next http.Handler, pace Pace) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		pw := &pacedWriter{ResponseWriter: w, ctrl: http.NewResponseController(w), pace: pace}
+		pw := &pacedWriter{
+			ResponseWriter: w, ctrl: http.NewResponseController(w), pace: pace,
+			stopping: func() bool { return Stopping(r.Context()) },
+		}
 		// A copy: the server goes by the Body of its own request when it ends the connection or keeps it.
 		r = r.WithContext(r.Context())
 		if hasBody(r) {
@@ -58,6 +65,7 @@ func SlowClients(next http.Handler, pace Pace) http.Handler {
 			r.Body = pw.body
 			// Also for a body that only the server itself will read, to keep the connection.
 			_ = pw.ctrl.SetReadDeadline(time.Now().Add(pace.Window))
+			defer onLast(r.Context(), pw.body.stop)()
 		}
 		next.ServeHTTP(pw, r)
 		pw.finish()
@@ -76,6 +84,10 @@ type pacedBody struct {
 	left      time.Duration // of this window
 	onRequest bool          // the client waits for "100 Continue", which the first read sends
 	err       error
+
+	mu      sync.Mutex // guards the deadline of a read
+	reading bool       // the deadline is the body's
+	stopped bool       // the server stops: no more is read
 }
 
 func (b *pacedBody) Read(p []byte) (int, error) {
@@ -83,19 +95,65 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	start := time.Now()
-	_ = b.ctrl.SetReadDeadline(start.Add(b.left))
+	if !b.begin(start.Add(b.left)) {
+		b.err = stoppingFault()
+		return 0, b.err
+	}
 	n, err := b.ReadCloser.Read(p)
+	stopped := b.end(err)
 	b.consumed += int64(n)
 	b.moved += int64(n)
 	if b.left -= time.Since(start); b.moved >= b.pace.MinBytes {
 		b.left, b.moved = b.pace.Window, 0
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fault.New(fault.Invalid, CodeBodyStalled,
-			"The request's body came too slowly: at least %d bytes are expected every %s.", b.pace.MinBytes, b.pace.Window).Wrap(err)
+		if stopped {
+			err = stoppingFault().Wrap(err)
+		} else {
+			err = fault.New(fault.Invalid, CodeBodyStalled,
+				"The request's body came too slowly: at least %d bytes are expected every %s.", b.pace.MinBytes, b.pace.Window).Wrap(err)
+		}
 	}
 	b.err = err
 	return n, err
+}
+
+func stoppingFault() *fault.Error {
+	return fault.New(fault.Unavailable, CodeStopping, "The service is being restarted and could not take the request to its end: make it again.")
+}
+
+// begin lets the next read wait for the client until the deadline; not where the server stops.
+func (b *pacedBody) begin(deadline time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return false
+	}
+	b.reading = true
+	_ = b.ctrl.SetReadDeadline(deadline)
+	return true
+}
+
+// end takes the deadline back at the body's end: from there on the server itself reads, to see whether the client is still
+// there, and a deadline would look as if it were not.
+func (b *pacedBody) end(err error) (stopped bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = false
+	if err == io.EOF && !b.stopped { //nolint:errorlint // the end of a body is this very value
+		_ = b.ctrl.SetReadDeadline(time.Time{})
+	}
+	return b.stopped
+}
+
+// stop ends a read that waits for the client, and keeps the next one from beginning.
+func (b *pacedBody) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopped = true
+	if b.reading {
+		_ = b.ctrl.SetReadDeadline(time.Now())
+	}
 }
 
 // unwanted reports whether more is unread than is worth reading for the sake of the connection.
@@ -119,6 +177,8 @@ type pacedWriter struct {
 	started bool
 	closing bool // the connection ends with this answer
 
+	stopping func() bool // every connection ends with its next answer
+
 	holding bool
 	status  int
 	held    []byte
@@ -136,6 +196,7 @@ func (w *pacedWriter) WriteHeader(code int) {
 		return
 	}
 	w.started = true
+	w.announce()
 	if w.body != nil && w.body.unwanted() {
 		// Said beforehand, or the server would first read on to see whether the body ends soon.
 		w.Header().Set("Connection", "close")
@@ -144,6 +205,13 @@ func (w *pacedWriter) WriteHeader(code int) {
 	}
 	w.extend()
 	w.ResponseWriter.WriteHeader(code)
+}
+
+// announce tells the client not to send another request on this connection where the server stops.
+func (w *pacedWriter) announce() {
+	if w.stopping() {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 func (w *pacedWriter) Write(p []byte) (int, error) {
@@ -205,13 +273,16 @@ func (w *pacedWriter) extend() { _ = w.ctrl.SetWriteDeadline(time.Now().Add(w.pa
 // finish lets the client see the answer to a request whose body was not read.
 func (w *pacedWriter) finish() {
 	defer w.extend() // the server still sends what is buffered
+	if !w.started {
+		w.announce()
+	}
 	if w.holding {
 		if w.Header().Get("Content-Length") == "" && len(w.held) > 0 {
 			w.Header().Set("Content-Length", strconv.Itoa(len(w.held)))
 		}
 		_ = w.release()
 	}
-	if !w.closing || w.body.err != nil {
+	if !w.closing || w.body.err != nil && fault.CodeOf(w.body.err) != CodeStopping {
 		return
 	}
 	_ = w.ctrl.Flush()

@@ -305,3 +305,20 @@ func TestDeadlinesEndWithTheRequest(t *testing.T) {
 		<-time.After(2 * testPace.Window)
 	}
 }
+
+// A request whose body has come may take longer than a window: nothing is expected of the client any more.
+func TestTheAnswerMayTakeLong(t *testing.T) {
+	t.Parallel()
+	conn := dial(t, testPace, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-r.Context().Done():
+			http.Error(w, "cut", http.StatusInternalServerError)
+		case <-time.After(3 * testPace.Window):
+			_, _ = fmt.Fprint(w, "whole")
+		}
+	})
+	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+	_, body := readAnswer(t, bufio.NewReader(conn))
+	require.Equal(t, "whole", body)
+}

@@ -139,6 +139,8 @@ func (s *Submissions) Once(ctx context.Context, sub Submission, start func(ctx c
 		return start(ctx, sub.JobID)
 	}
 	deadline, pause := time.Now().Add(cmp.Or(s.MaxWait, maxWait)), firstPoll
+	waiting, stop := UntilLast(ctx)
+	defer stop()
 	for {
 		row, mine, err := s.Store.ClaimSubmission(ctx, sub.UserID, sub.Key, sub.Fingerprint, sub.JobID, time.Now())
 		switch {
@@ -158,8 +160,11 @@ func (s *Submissions) Once(ctx context.Context, sub Submission, start func(ctx c
 		select {
 		case <-timer.C:
 			pause = min(lastPoll, pause*3/2)
-		case <-ctx.Done():
+		case <-waiting.Done():
 			timer.Stop()
+			if ctx.Err() == nil { // the server stops: another one waits on
+				return Answer{}, pending(row)
+			}
 			return Answer{}, ctx.Err()
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"assetflow/e2e/process"
 )
 
 const (
@@ -39,6 +41,9 @@ type Options struct {
 	Out    io.Writer    // gets the report as text; nothing where nil
 }
 
+// Main plays a role and ends the process where the environment names one; otherwise it returns at once.
+func Main() { process.Main() }
+
 // Run starts the stack, plays the rounds, and checks what is left. The error is of the first process that ended by
 // itself, of what stood in the way of the run, or says how many checks failed; the report is as full as the run got.
 func Run(ctx context.Context, opts Options) (report Report, err error) {
@@ -57,7 +62,7 @@ func Run(ctx context.Context, opts Options) (report Report, err error) {
 	}
 	began := time.Now()
 	r := &run{opts: opts, dir: dir, random: newRandom(opts.Seed, 0), progress: make(chan struct{}, 1024)}
-	r.report = Report{Seed: opts.Seed, Dir: dir, Kills: map[Role]int{}}
+	r.report = Report{Seed: opts.Seed, Dir: dir, Kills: map[process.Role]int{}}
 	defer func() {
 		r.report.Took = time.Since(began)
 		if err == nil && r.report.Problems() > 0 {
@@ -132,10 +137,10 @@ func (r *run) play(ctx context.Context) error {
 
 // rounds kills a process per round and brings it back.
 func (r *run) rounds(ctx context.Context) error {
-	var victims []Role // each once, before anybody's turn comes again
+	var victims []process.Role // each once, before anybody's turn comes again
 	for round := 1; round <= r.opts.Rounds; round++ {
 		if len(victims) == 0 {
-			victims = slices.Clone(roles)
+			victims = slices.Clone(process.Roles)
 			r.random.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
 		}
 		role := victims[0]
@@ -146,7 +151,7 @@ func (r *run) rounds(ctx context.Context) error {
 		r.stack.kill(role)
 		r.report.Kills[role]++
 		r.history.add(event{Round: round, What: "killed", Role: role})
-		if role == roleAPI {
+		if role == process.API {
 			r.forgetClaims(ctx)
 		}
 		if err := pause(ctx, r.upTo(downTime)); err != nil {

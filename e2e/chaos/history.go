@@ -6,18 +6,20 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"assetflow/e2e/process"
 )
 
 // event is one line of the history.
 type event struct {
-	At    time.Time `json:"at"`
-	Round int       `json:"round,omitempty"`
-	What  string    `json:"what"`
-	Role  Role      `json:"role,omitempty"`
-	User  int       `json:"user,omitempty"`
-	Op    string    `json:"op,omitempty"`
-	Job   string    `json:"job,omitempty"`
-	Text  string    `json:"text,omitempty"`
+	At    time.Time    `json:"at"`
+	Round int          `json:"round,omitempty"`
+	What  string       `json:"what"`
+	Role  process.Role `json:"role,omitempty"`
+	User  int          `json:"user,omitempty"`
+	Op    string       `json:"op,omitempty"`
+	Job   string       `json:"job,omitempty"`
+	Text  string       `json:"text,omitempty"`
 }
 
 // history is the file of everything that happened, one JSON object per line.

@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"assetflow/e2e/process"
 )
 
 // Report is what came of a run.
 type Report struct {
 	Seed      uint64
-	Rounds    int          // that were played
-	Kills     map[Role]int // per process
-	Accepted  int          // jobs that were answered with an id
+	Rounds    int                  // that were played
+	Kills     map[process.Role]int // per process
+	Accepted  int                  // jobs that were answered with an id
 	Succeeded int
 	Failed    int // as they had to: what was wrong with them is part of the model
 	Tries     int // requests that it took to have them accepted, repetitions included
@@ -54,7 +56,7 @@ func (r *Report) count(u *user) {
 func (r Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %d rounds in %s\nkills:", r.Seed, r.Rounds, r.Took.Round(time.Second))
-	for _, role := range roles {
+	for _, role := range process.Roles {
 		fmt.Fprintf(&b, " %s %d", role, r.Kills[role])
 	}
 	fmt.Fprintf(&b, "\njobs: %d accepted (in %d requests), %d succeeded, %d failed as they had to; %d archives downloaded\n",

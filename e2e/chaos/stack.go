@@ -10,6 +10,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
+	"assetflow/e2e/process"
 	"assetflow/freeport"
 )
 
@@ -20,38 +21,38 @@ type stack struct {
 	project   catalog.Project
 	instance  catalog.Instance
 	endpoint  string
-	specs     map[Role]spec
-	processes map[Role]*process
+	specs     map[process.Role]process.Spec
+	processes map[process.Role]*process.Process
 	fail      context.CancelCauseFunc
 }
 
 func startStack(ctx context.Context, dir string, fail context.CancelCauseFunc) (_ *stack, err error) {
-	s := &stack{specs: map[Role]spec{}, processes: map[Role]*process{}, fail: fail}
+	s := &stack{specs: map[process.Role]process.Spec{}, processes: map[process.Role]*process.Process{}, fail: fail}
 	defer func() {
 		if err != nil {
 			s.stop()
 		}
 	}()
 	keys := [2]string{"chaos", rand.Text()}
-	addrs := map[Role]string{}
-	for _, role := range []Role{roleTemporal, roleS3, roleAPI} {
+	addrs := map[process.Role]string{}
+	for _, role := range []process.Role{process.Temporal, process.S3, process.API} {
 		if addrs[role], err = freeport.Addr(ctx); err != nil {
 			return nil, err
 		}
 	}
-	s.endpoint = "http://" + addrs[roleAPI]
+	s.endpoint = "http://" + addrs[process.API]
 	environ := []string{
 		"ASSETFLOW_DATABASE_URL=sqlite:" + filepath.Join(dir, "catalog.db"),
-		"ASSETFLOW_S3_ENDPOINT=http://" + addrs[roleS3], "ASSETFLOW_S3_ACCESS_KEY=" + keys[0], "ASSETFLOW_S3_SECRET_KEY=" + keys[1],
-		"ASSETFLOW_TEMPORAL_ADDRESS=" + addrs[roleTemporal], "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
+		"ASSETFLOW_S3_ENDPOINT=http://" + addrs[process.S3], "ASSETFLOW_S3_ACCESS_KEY=" + keys[0], "ASSETFLOW_S3_SECRET_KEY=" + keys[1],
+		"ASSETFLOW_TEMPORAL_ADDRESS=" + addrs[process.Temporal], "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
 		// Sweeps run beside everything else. Nothing that is wanted lies about for so long without its job.
 		"ASSETFLOW_SWEEP_EVERY=" + sweepEvery, "ASSETFLOW_SWEEP_GRACE=" + sweepGrace,
 	}
-	for _, role := range roles {
-		s.specs[role] = spec{Role: role, Dir: dir, Addr: addrs[role], Keys: keys, Environ: environ}
+	for _, role := range process.Roles {
+		s.specs[role] = process.Spec{Role: role, Dir: dir, Addr: addrs[role], Keys: keys, Environ: environ}
 	}
-	for _, role := range roles {
-		if role == roleWorker { // the first that needs what the service stands on
+	for _, role := range process.Roles {
+		if role == process.Worker { // the first that needs what the service stands on
 			if err := s.prepare(ctx, environ); err != nil {
 				return nil, err
 			}
@@ -86,8 +87,8 @@ func (s *stack) prepare(ctx context.Context, environ []string) error {
 	return err
 }
 
-func (s *stack) start(ctx context.Context, role Role) error {
-	p, err := startProcess(ctx, s.specs[role], s.fail)
+func (s *stack) start(ctx context.Context, role process.Role) error {
+	p, err := process.Start(ctx, s.specs[role], s.fail)
 	if err != nil {
 		return err
 	}
@@ -95,15 +96,15 @@ func (s *stack) start(ctx context.Context, role Role) error {
 	return nil
 }
 
-func (s *stack) kill(role Role) {
+func (s *stack) kill(role process.Role) {
 	if p := s.processes[role]; p != nil {
-		p.kill()
+		p.Kill()
 		delete(s.processes, role)
 	}
 }
 
 func (s *stack) stop() {
-	for _, role := range roles {
+	for _, role := range process.Roles {
 		s.kill(role)
 	}
 	if s.Backends != nil {

@@ -134,6 +134,10 @@ func dynamicConfig() dynamicconfig.Client {
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key(): time.Duration(0),
 		// A worker that stops gives back its polls, so that no task is handed to it any more and lost until a timeout.
 		dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
+		// A version of the workers on which nothing runs any more is known to be drained within seconds; the defaults are for
+		// a visibility store that lags behind by minutes.
+		dynamicconfig.VersionDrainageStatusVisibilityGracePeriod.Key(): 2 * time.Second,
+		dynamicconfig.VersionDrainageStatusRefreshInterval.Key():       2 * time.Second,
 		// Workflows kept in memory, tens of KiB each; the default is for a machine that does nothing else.
 		dynamicconfig.HistoryCacheHostLevelMaxSize.Key(): 2_000,
 

@@ -231,7 +231,7 @@ func (b *Backends) dependencies() map[string]func(context.Context) error {
 	}
 }
 
-// API answers requests on ln until ctx ends, then lets those under way end, and returns. It closes ln.
+// API answers requests on ln until ctx ends, then announces its end, lets requests under way end, and returns. It closes ln.
 func (b *Backends) API(ctx context.Context, ln net.Listener, version string) error {
 	keys, err := masterKey(b.Config)
 	if err != nil {
@@ -257,7 +257,8 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 	})
 	return b.whileObserved(ctx, ready, func(ctx context.Context) error {
 		b.Logger.InfoContext(ctx, "listening", "address", ln.Addr().String(), "version", version)
-		if err := api.Serve(ctx, ln, handler, b.Logger); err != nil {
+		end := api.Shutdown{Delay: b.Config.HTTP.ShutdownDelay, Drain: b.Config.HTTP.DrainTimeout}
+		if err := api.Serve(ctx, ln, handler, b.Logger, end); err != nil {
 			return fmt.Errorf("serve the API: %w", err)
 		}
 		return nil
@@ -279,13 +280,15 @@ func (b *Backends) payloads() codec.Payloads {
 	return codec.Payloads{Codec: b.Payloads, Readers: b.Config.Temporal.PayloadReaders, Origins: b.Config.Temporal.UIOrigins}
 }
 
-// Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end, and returns.
+// Worker runs jobs' steps and has the sweep started from time to time, until ctx ends, then lets those under way end or hands
+// them over, and returns.
 func (b *Backends) Worker(ctx context.Context) error {
 	service := b.jobs()
 	opts := worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
-		Jobs: service, Metrics: b.Metrics, Interceptors: b.Interceptors,
+		Jobs: service, Metrics: b.Metrics, Interceptors: b.Interceptors, StopTimeout: b.Config.Worker.StopTimeout,
+		Version: worker.Version{DeploymentName: b.Config.Worker.DeploymentName, BuildID: b.Config.Worker.BuildID},
 		Copies: worker.Copies{
 			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
 			ParallelFiles: b.Config.Replication.ParallelFiles,
@@ -305,7 +308,8 @@ func (b *Backends) Worker(ctx context.Context) error {
 	ready := b.dependencies()
 	ready["poller"] = b.checkPollers
 	return b.whileObserved(ctx, ready, func(ctx context.Context) error {
-		b.Logger.InfoContext(ctx, "worker started", "namespace", b.Config.Temporal.Namespace)
+		b.Logger.InfoContext(ctx, "worker started", "namespace", b.Config.Temporal.Namespace,
+			"deployment", b.Config.Worker.DeploymentName, "build", b.Config.Worker.BuildID)
 		var failure error
 		select {
 		case <-ctx.Done():

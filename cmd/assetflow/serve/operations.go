@@ -67,7 +67,7 @@ func (b *Backends) whileObserved(ctx context.Context, checks map[string]func(con
 	defer stop()
 	failed := make(chan error, 1)
 	go func() {
-		err := api.Serve(observed, b.operators, handler, b.Logger)
+		err := api.Serve(observed, b.operators, handler, b.Logger, api.Shutdown{})
 		if err != nil {
 			stop() // nobody would see any more how the process is
 			err = fmt.Errorf("answer operators: %w", err)

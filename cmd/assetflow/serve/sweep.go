@@ -2,13 +2,10 @@ package serve
 
 import (
 	"context"
-	"log/slog"
 
 	"go.temporal.io/sdk/client"
-	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/config"
-	"assetflow/fault"
 	"assetflow/worker"
 )
 
@@ -29,18 +26,4 @@ func Sweeping(ctx context.Context, cfg config.Temporal) (state worker.SweepState
 		return err
 	})
 	return state, err
-}
-
-// withTemporal gives a client of Temporal that encrypts nothing, for what has no payloads.
-func withTemporal(cfg config.Temporal, do func(client.Client) error) error {
-	options, err := connect(cfg, client.Options{Logger: tlog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
-	if err != nil {
-		return err
-	}
-	c, err := client.NewLazyClient(options)
-	if err != nil {
-		return fault.New(fault.Internal, "temporal.client", "No client for Temporal can be made.").Wrap(err)
-	}
-	defer c.Close()
-	return do(c)
 }
