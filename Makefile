@@ -72,7 +72,7 @@ production: production-programs ## start the production stack on this machine, a
 	@exec bin/assetflow-production $(ARGS)
 
 # What talks to a server of production by itself, and then the service on all of them.
-SERVER_TESTS = ./catalog/... ./storage/... ./addons ./activities ./replication ./jobs ./worker ./cmd/assetflow/serve
+SERVER_TESTS = ./catalog/... ./e2e/backup ./storage/... ./addons ./activities ./replication ./jobs ./worker ./cmd/assetflow/serve
 STACK_TESTS  = ./prodstack ./cmd/assetflow-production ./e2e
 
 .PHONY: test-production

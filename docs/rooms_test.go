@@ -72,7 +72,7 @@ func roomOf(importPath string) string {
 	return parts[0]
 }
 
-// arrows are the imports between rooms, of all code but tests: from room to package.
+// arrows are the imports between rooms, of all code but tests and what helps them: from room to package.
 func arrows(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	const root = ".."
@@ -83,7 +83,7 @@ func arrows(t *testing.T) map[string]map[string]string {
 		}
 		if entry.IsDir() {
 			own, err := os.Stat(filepath.Join(file, "go.mod"))
-			if file != root && err == nil && own.Mode().IsRegular() || entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".") && file != root {
+			if file != root && err == nil && own.Mode().IsRegular() || entry.Name() == "testdata" || strings.HasSuffix(entry.Name(), "test") || strings.HasPrefix(entry.Name(), ".") && file != root {
 				return filepath.SkipDir
 			}
 			return nil
