@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -116,6 +117,26 @@ func TestServices(t *testing.T) {
 		})
 	}
 	require.NotContains(t, string(read(t, "../docker-compose.yml")), "${ASSETFLOW_MASTER_KEY")
+}
+
+// What is told to stop has the time to do so well: it is killed after that.
+func TestGraceToStop(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load(config.Source{}, 0)
+	require.NoError(t, err)
+	const beyond = 5 * time.Second // for requests that are cut off, and steps that are handed over
+	need := map[string]time.Duration{
+		"api":    cfg.HTTP.ShutdownDelay + cfg.HTTP.DrainTimeout + beyond,
+		"worker": cfg.Worker.StopTimeout + beyond,
+	}
+	for command, services := range ours(load(t, nil, "scaled")) {
+		for _, s := range services {
+			if need[command] > 0 {
+				require.NotNil(t, s.StopGracePeriod, s.Name)
+				require.GreaterOrEqual(t, time.Duration(*s.StopGracePeriod), need[command], s.Name)
+			}
+		}
+	}
 }
 
 // mounted gives the names of the secrets that a service has.

@@ -65,8 +65,11 @@ func (a *app) apiCommand() *cobra.Command {
 		Use:   "api",
 		Short: "Answer the REST contracts",
 		Long: `Runs the HTTP side of the service. It keeps no state: any number of them can run side by side, and jobs go on without
-it. SIGTERM or Ctrl-C lets requests under way end, for up to 10 seconds. It does not start on a database that
-` + "`assetflow migrate`" + ` has not prepared.
+it. It does not start on a database that ` + "`assetflow migrate`" + ` has not prepared.
+
+After SIGTERM or Ctrl-C it goes on for http.shutdown_delay while /readyz fails, so that whoever spreads requests over several
+sends it no more; then requests under way have http.drain_timeout to end. An upload that has not ended by then is answered
+503. A second Ctrl-C ends it at once.
 
 ` + settingsHelp,
 		Example: `  ASSETFLOW_DATABASE_URL=postgres://… ASSETFLOW_MASTER_KEY_FILE=/run/secrets/master-key assetflow api --http-addr :8080
@@ -98,7 +101,11 @@ func (a *app) workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run the steps of jobs",
 		Long: `Runs the steps of jobs. It keeps no state: any number of workers can run side by side, and the steps of one that dies
-are done again by others. SIGTERM or Ctrl-C lets steps under way end, for up to 8 seconds.
+are done again by others. After SIGTERM or Ctrl-C steps under way have worker.stop_timeout to end; those that have not are
+handed over to other workers at once. A second Ctrl-C ends it at once.
+
+With worker.deployment_name and worker.build_id the worker has a version: it gets jobs once its version is promoted, see
+` + "`assetflow worker-version`" + `.
 
 ` + settingsHelp,
 		Example: `  assetflow worker --config /etc/assetflow.yaml`,
