@@ -31,6 +31,7 @@ import (
 
 	"assetflow/auth"
 	"assetflow/catalog"
+	"assetflow/devstack/folder"
 	"assetflow/jobs"
 	"assetflow/replication"
 	"assetflow/storage"
@@ -83,6 +84,12 @@ type Options struct {
 // DefaultTargets is a target of kind bucket, which needs no cluster: the manifests of add-ons are published in the bucket
 // of the stack itself.
 const DefaultTargets = `[{"id": "gitops", "kind": "bucket", "prefix": "gitops/"}]`
+
+// Credentials is what a person, a script or a test needs to use the stack.
+type Credentials = folder.Credentials
+
+// LockedError says that another process uses the data folder.
+type LockedError = folder.LockedError
 
 // What holds where Options says nothing.
 const (

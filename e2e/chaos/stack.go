@@ -3,16 +3,14 @@ package chaos
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
-	"net"
 	"path/filepath"
 
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
+	"assetflow/freeport"
 )
 
 // stack is the service as processes, and this process's own way to what they stand on.
@@ -37,7 +35,7 @@ func startStack(ctx context.Context, dir string, fail context.CancelCauseFunc) (
 	keys := [2]string{"chaos", rand.Text()}
 	addrs := map[Role]string{}
 	for _, role := range []Role{roleTemporal, roleS3, roleAPI} {
-		if addrs[role], err = freeAddr(ctx); err != nil {
+		if addrs[role], err = freeport.Addr(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -111,24 +109,4 @@ func (s *stack) stop() {
 	if s.Backends != nil {
 		_ = s.Close()
 	}
-}
-
-// Ports of a process that is down for a moment must not be handed out to somebody else: they lie below the range from
-// which Linux and others take ports for connections.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-	portTries = 100
-)
-
-func freeAddr(ctx context.Context) (string, error) {
-	var err error
-	for range portTries {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+mathrand.IntN(lastPort-firstPort))
-		var ln net.Listener
-		if ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err == nil {
-			return addr, ln.Close()
-		}
-	}
-	return "", fmt.Errorf("find a free port: %w", err)
 }

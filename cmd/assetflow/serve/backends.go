@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/addons"
@@ -53,6 +54,8 @@ type Backends struct {
 	Targets  *addons.Targets      // where add-ons can be delivered to
 	Metrics  *telemetry.Metrics
 	Logger   *slog.Logger
+	// Interceptors see every workflow and step of Worker: for tests that hold a step.
+	Interceptors []interceptor.WorkerInterceptor
 
 	operators net.Listener // nil: operators are not answered
 }
@@ -282,7 +285,7 @@ func (b *Backends) Worker(ctx context.Context) error {
 	opts := worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
-		Jobs: service, Metrics: b.Metrics,
+		Jobs: service, Metrics: b.Metrics, Interceptors: b.Interceptors,
 		Copies: worker.Copies{
 			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
 			ParallelFiles: b.Config.Replication.ParallelFiles,

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"assetflow/assetpackage"
@@ -23,25 +24,23 @@ import (
 	"assetflow/client"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
-	"assetflow/embedded/s3"
-	"assetflow/embedded/temporal"
+	"assetflow/embedded/temporal/temporaltest"
 	"assetflow/fault"
+	"assetflow/storage/storagetest"
 )
 
 // machines starts a Temporal and an S3 server and gives settings that lead to them, and to an empty database.
 func machines(t *testing.T) config.Config {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	workflows, err := temporal.Start(t.Context(), temporal.Options{Logger: quiet})
+	workflows := temporaltest.Server(t)
+	objects, stop, err := storagetest.Server()
 	require.NoError(t, err)
-	t.Cleanup(workflows.Stop)
-	objects, err := s3.Start(t.Context(), s3.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir(), AccessKey: "ak", SecretKey: "very-secret"})
-	require.NoError(t, err)
-	t.Cleanup(objects.Stop)
+	t.Cleanup(func() { require.NoError(t, stop()) })
 	c, err := config.Load(config.Source{Environ: []string{
 		"ASSETFLOW_DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "assetflow.db"),
-		"ASSETFLOW_S3_ENDPOINT=" + objects.Endpoint(), "ASSETFLOW_S3_ACCESS_KEY=ak", "ASSETFLOW_S3_SECRET_KEY=very-secret",
-		"ASSETFLOW_TEMPORAL_ADDRESS=" + workflows.Addr(), "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
+		"ASSETFLOW_S3_ENDPOINT=" + objects.Endpoint, "ASSETFLOW_S3_ACCESS_KEY=" + objects.AccessKey, "ASSETFLOW_S3_SECRET_KEY=" + objects.SecretKey,
+		"ASSETFLOW_S3_BUCKET=test-" + uuid.NewString(),
+		"ASSETFLOW_TEMPORAL_ADDRESS=" + workflows.HostPort, "ASSETFLOW_TEMPORAL_NAMESPACE=" + workflows.Namespace, "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
 	}}, config.NeedDatabase|config.NeedMasterKey)
 	require.NoError(t, err)
 	return c
