@@ -41,7 +41,7 @@ func newHTTPMetrics() httpMetrics {
 			Name: "assetflow_auth_failures_total", Help: "Requests that were refused because of who called or what the caller may do, by the reason.",
 		}, []string{"reason"}),
 		lockouts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "assetflow_auth_lockouts_total", Help: "Failures that locked an access key or a user's password; each one more while it is locked counts again.",
+			Name: "assetflow_auth_lockouts_total", Help: "Failures that locked an access key or a user's password, for the first time or anew.",
 		}, []string{"of"}),
 	}
 	for _, of := range []string{LockedKey, LockedPassword} {

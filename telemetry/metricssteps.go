@@ -50,13 +50,6 @@ type Step struct {
 	Took    time.Duration
 }
 
-// KnowStep has the series of a step's retries be there before the first.
-func (m *Metrics) KnowStep(kind, name string) {
-	if m != nil {
-		m.steps.retries.WithLabelValues(kind, name)
-	}
-}
-
 // StepEnded counts one try of a step.
 func (m *Metrics) StepEnded(s Step) {
 	if m == nil {

@@ -73,6 +73,8 @@ func TestServiceFromEmptyMachinesToAnImport(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	b.Config.Telemetry.Metrics = config.Metrics{Addr: "127.0.0.1:0", Pprof: true}
+	require.NoError(t, b.ListenForOperators(t.Context()))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	endpoint := "http://" + ln.Addr().String()
@@ -96,10 +98,15 @@ func TestServiceFromEmptyMachinesToAnImport(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
 
-	resp, err := http.Get(endpoint + "/readyz")
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	require.Equal(t, http.StatusOK, resp.StatusCode)
+	for _, address := range []string{
+		endpoint + "/readyz", "http://" + b.OperatorsAddr() + "/readyz", "http://" + b.OperatorsAddr() + "/metrics",
+		"http://" + b.OperatorsAddr() + "/debug/pprof/heap",
+	} {
+		resp, err := http.Get(address)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode, address)
+	}
 
 	stop()
 	began := time.Now()
