@@ -71,14 +71,19 @@ production-programs: bin/production/temporal-server bin/production/minio ## buil
 production: production-programs ## start the production stack on this machine, as processes
 	@exec bin/assetflow-production $(ARGS)
 
-# What talks to a server of production by itself, and then the service on all of them.
-SERVER_TESTS = ./catalog/... ./e2e/backup ./storage/... ./addons ./activities ./replication ./jobs ./worker ./cmd/assetflow/serve
-STACK_TESTS  = ./prodstack ./cmd/assetflow-production ./e2e
-
 .PHONY: test-production
 test-production: production-programs ## run the integration and end-to-end tests on the servers of production
-	bin/assetflow-production -- go test -count=1 -timeout 20m $(ARGS) $(SERVER_TESTS)
-	ASSETFLOW_TEST_PROGRAMS=$(CURDIR)/bin/production go test -count=1 -timeout 20m $(ARGS) $(STACK_TESTS)
+	bin/assetflow-production -- $(MAKE) --no-print-directory test-servers
+	ASSETFLOW_TEST_PROGRAMS=$(CURDIR)/bin/production go test -count=1 -timeout 20m $(ARGS) ./prodstack ./cmd/assetflow-production ./e2e
+
+# What talks to one of the servers by itself, without what `make test` has tested on embedded ones.
+.PHONY: test-servers
+test-servers:
+	go test -count=1 -timeout 20m $(ARGS) -run '^Test.*$$/^postgres$$' ./catalog/...
+	go test -count=1 -timeout 20m $(ARGS) -run Postgre ./e2e/backup
+	go test -count=1 -timeout 20m $(ARGS) -run MinIO ./storage
+	go test -count=1 -timeout 20m $(ARGS) -run 'Bucket|AtEveryRequest|LateDeliverer|Readers|Revisions' ./addons
+	go test -count=1 -timeout 20m $(ARGS) ./activities ./replication ./jobs ./worker ./cmd/assetflow/serve
 
 # SQLite is C that was translated to Go. It keeps its memory where the race detector does not look, and would take most of
 # the time of these tests.

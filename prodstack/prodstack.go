@@ -266,6 +266,9 @@ func (s *Stack) Credentials() Credentials { return s.credentials }
 // TemporalAddr is the host:port of the Temporal frontend.
 func (s *Stack) TemporalAddr() string { return s.addrs.temporal }
 
+// PostgresURL leads the superuser to PostgreSQL.
+func (s *Stack) PostgresURL() string { return s.postgres.url(superuser, superuser) }
+
 // Logs is the folder with the logs of the processes.
 func (s *Stack) Logs() string { return s.logs }
 
@@ -297,7 +300,7 @@ func (s *Stack) Processes() []Process {
 // TestEnviron are the variables that tell the tests of single rooms where the servers are.
 func (s *Stack) TestEnviron() []string {
 	return []string{
-		"ASSETFLOW_TEST_POSTGRES_URL=" + s.postgres.url(superuser, superuser),
+		"ASSETFLOW_TEST_POSTGRES_URL=" + s.PostgresURL(),
 		"ASSETFLOW_TEST_S3_ENDPOINT=http://" + s.addrs.s3,
 		"ASSETFLOW_TEST_S3_ACCESS_KEY=" + s.secrets.S3.AccessKey, "ASSETFLOW_TEST_S3_SECRET_KEY=" + s.secrets.S3.SecretKey,
 		"ASSETFLOW_TEST_TEMPORAL_ADDRESS=" + s.addrs.temporal,

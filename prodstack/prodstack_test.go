@@ -135,11 +135,11 @@ func keepAsking(ctx context.Context, url string) error {
 			return err
 		}
 		answer, err := http.DefaultClient.Do(r)
-		if ctx.Err() != nil {
-			return nil
+		if err != nil && ctx.Err() == nil {
+			return err
 		}
 		if err != nil {
-			return err
+			continue
 		}
 		if err := answer.Body.Close(); err != nil {
 			return err
