@@ -35,7 +35,7 @@ import (
 )
 
 // rounds is how many backups are taken, each at another moment of a stack of its own.
-const rounds = 3
+const rounds = 2
 
 // One stack runs per process, so neither test is parallel.
 
