@@ -35,7 +35,7 @@ import (
 )
 
 // rounds is how many backups are taken, each at another moment of a stack of its own.
-const rounds = 3
+const rounds = 2
 
 // One stack runs per process, so neither test is parallel.
 
@@ -202,6 +202,11 @@ func backupAndRestore(t *testing.T, db database) {
 	halsGate := steps.shut(hal.user.ID, "StoreFiles")
 	hals := []string{hal.submit(t, hal.pack()), hal.submit(t, hal.pack())}
 	halsGate.wait(t)
+	require.Eventually(t, func() bool { // it was started before it is out of the queue
+		job, err := hal.ShowJob(t.Context(), hals[0])
+		require.NoError(t, err)
+		return job.State == caller.JobRunning
+	}, time.Minute, 20*time.Millisecond)
 
 	db.dump(t, dir, filepath.Join(backup, "catalog"))
 
