@@ -190,7 +190,7 @@ func (a *Delivery) CommitDelivery(ctx context.Context, job DeliveryJob, step Del
 	beat := startHeartbeat(ctx)
 	defer beat.stop()
 
-	err = a.perform(ctx, job, step, func(ctx context.Context) ([]string, error) {
+	err = a.show(ctx, job, step, func(ctx context.Context) ([]string, error) {
 		if result, err = a.Catalog.CommitDelivery(ctx, job.entry(), step.Revision); err != nil {
 			return nil, fmt.Errorf("commit the delivery: %w", err)
 		}
@@ -200,20 +200,17 @@ func (a *Delivery) CommitDelivery(ctx context.Context, job DeliveryJob, step Del
 }
 
 // RollBack brings the release back to the last good revision, or removes it where there is none, and writes down what that
-// came to. It does nothing where the delivery was committed after all.
+// came to. It does nothing where the delivery was committed after all, or has ended otherwise: the add-on is not its own
+// any more.
 func (a *Delivery) RollBack(ctx context.Context, job DeliveryJob, step DeliveryStep) (Changed, error) {
 	what := "Rolled back"
 	if step.Chart.GoodRevision == "" {
 		what = "Removed"
 	}
+	if err := requireRunning(ctx, a.Catalog, job.JobID); fault.KindOf(err) == fault.Conflict {
+		return Changed{Revision: step.Revision}, nil
+	} // perform tells of others
 	return a.change(ctx, job, step, what, func(ctx context.Context, target addons.Target) (addons.Applied, error) {
-		row, err := a.Catalog.Job(ctx, job.JobID)
-		if err != nil {
-			return addons.Applied{}, fmt.Errorf("read the job: %w", err)
-		}
-		if row.State == catalog.JobSucceeded {
-			return addons.Applied{Revision: step.Revision}, nil
-		}
 		applied, err := target.RollBack(ctx, job.delivery(), job.release(), step.Chart.GoodRevision)
 		if err != nil {
 			return addons.Applied{}, err
@@ -288,9 +285,18 @@ func (a *Delivery) read(ctx context.Context, job DeliveryJob, loaded LoadedChart
 	return addons.Chart{Name: job.Name, Version: loaded.Version, SHA256: loaded.SHA256, Archive: archive}, nil
 }
 
-// perform does a step as a task of the job: it says that the step runs, then what it came to, or why this try failed. A
-// step that is cut off, or cancelled, cannot say how it ended: the steps after it do.
+// perform shows a step of a job that runs. One that comes after its job has ended changes neither target nor tasks, and ends
+// in a JobEnded error.
 func (a *Delivery) perform(ctx context.Context, job DeliveryJob, step DeliveryStep, do func(context.Context) ([]string, error)) error {
+	if err := requireRunning(ctx, a.Catalog, job.JobID); err != nil {
+		return a.failure(ctx, job, err)
+	}
+	return a.show(ctx, job, step, do)
+}
+
+// show does a step as a task of the job: it says that the step runs, then what it came to, or why this try failed. A
+// step that is cut off, or cancelled, cannot say how it ended: the steps after it do.
+func (a *Delivery) show(ctx context.Context, job DeliveryJob, step DeliveryStep, do func(context.Context) ([]string, error)) error {
 	if err := a.endTasks(ctx, job, step); err != nil {
 		return a.failure(ctx, job, err)
 	}

@@ -389,6 +389,44 @@ func TestRollBackAfterTheCommit(t *testing.T) {
 	require.Equal(t, told.Revision, d.addon(job).Revision)
 }
 
+// A job that has ended may run once more: where Temporal was restored from a backup that is older than the catalog's. By then
+// the add-on is another job's, so it changes nothing.
+func TestADeliveryThatHasEnded(t *testing.T) {
+	t.Parallel()
+	for state, end := range map[catalog.JobState]func(d *delivering, job activities.DeliveryJob, told activities.DeliveryStep){
+		catalog.JobSucceeded: func(d *delivering, job activities.DeliveryJob, told activities.DeliveryStep) {
+			_, err := deliverStep[catalog.DeliveryResult](d, d.steps.CommitDelivery, job, told)
+			require.NoError(d.t, err)
+		},
+		catalog.JobFailed: func(d *delivering, job activities.DeliveryJob, _ activities.DeliveryStep) {
+			_, err := d.Catalog.EndJob(d.t.Context(), job.JobID, catalog.JobOutcome{State: catalog.JobFailed})
+			require.NoError(d.t, err)
+		},
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			d := newDelivering(t)
+			d.push("hello", "1.0.0")
+			job := d.install("hello")
+			told := d.applied(job)
+			end(d, job, told)
+			tasks := d.tasks(job)
+			for _, step := range []any{
+				d.steps.LoadChart, d.steps.PlanChart, d.steps.ApplyChart, d.steps.RestartWorkloads, d.steps.RemoveRelease, d.steps.AwaitHealthy,
+				d.steps.AwaitRemoved, d.steps.RecordRevision,
+			} {
+				_, err := deliverStep[nothing](d, step, job, told)
+				requireApplicationError(t, err, activities.JobEnded, true, "The job has ended already, in state "+string(state)+".")
+			}
+			changed, err := deliverStep[activities.Changed](d, d.steps.RollBack, job, told)
+			require.NoError(t, err)
+			require.Equal(t, told.Revision, changed.Revision)
+			require.Equal(t, []string{"Apply"}, d.target.calls)
+			require.Equal(t, tasks, d.tasks(job))
+		})
+	}
+}
+
 // What the target has forgotten cannot be brought back, and another try does not help.
 func TestRollBackToNowhere(t *testing.T) {
 	t.Parallel()

@@ -41,11 +41,15 @@ type Archived struct {
 // WriteArchive reads the chosen assets at one moment and streams them as a package into the job's archive object. A
 // second run writes the object anew, as a whole: until the commit nobody reads it.
 //
-// An unknown asset, or assets that cannot stand in one package, end in a PackageRejected error with the reasons.
+// An unknown asset, or assets that cannot stand in one package, end in a PackageRejected error with the reasons; a job that
+// has ended in a JobEnded error, because its archive is known, or nobody's.
 func (a *Export) WriteArchive(ctx context.Context, job SelectionJob) (WrittenArchive, error) {
 	beat := startHeartbeat(ctx)
 	defer beat.stop()
 
+	if err := requireRunning(ctx, a.Catalog, job.JobID); err != nil {
+		return WrittenArchive{}, commitError(ctx, a.Logger, job.JobID, err)
+	}
 	content, reasons, err := a.Catalog.ReadForExport(ctx, job.ProjectID, job.InstanceID, job.Applications, job.Tasks)
 	if err != nil {
 		return WrittenArchive{}, commitError(ctx, a.Logger, job.JobID, fmt.Errorf("read the assets: %w", err))

@@ -54,6 +54,20 @@ func rejected(reasons []catalog.Reason) error {
 	})
 }
 
+// requireRunning refuses a step whose effect is outside of the catalog when its job has ended: Conflict "catalog.job_ended".
+// Where Temporal was restored from a backup older than the catalog's, a job that has ended runs once more; its commit finds
+// its effect, but what it would do before that may be somebody else's by now.
+func requireRunning(ctx context.Context, c *catalog.Catalog, jobID string) error {
+	job, err := c.Job(ctx, jobID)
+	if err != nil {
+		return fmt.Errorf("read the job: %w", err)
+	}
+	if job.State.Ended() {
+		return fault.New(fault.Conflict, "catalog.job_ended", "the job has ended already, in state %s", job.State)
+	}
+	return nil
+}
+
 // stepError decides whether a step that failed with err is tried again. A cancelled step says so; a fault of the
 // request's own making ends the job; everything else (a dependency that is away, a bug that a new release mends)
 // is tried again until the step's deadline.

@@ -26,8 +26,8 @@ import (
 	"assetflow/assetpackage"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	embedded "assetflow/embedded/s3"
 	"assetflow/storage"
+	"assetflow/storage/storagetest"
 )
 
 // server is the S3 server that all tests of the package share: one runs per process.
@@ -35,20 +35,16 @@ var server storage.Config
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "activities-test-")
-		if err != nil {
+		var stop func() error
+		var err error
+		if server, stop, err = storagetest.Server(); err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir)
-		server = storage.Config{Region: "eu-test-1", AccessKey: "test-key", SecretKey: "test-secret", PathStyle: true}
-		gateway, err := embedded.Start(context.Background(), embedded.Options{
-			Addr: "127.0.0.1:0", DataDir: dir, Region: server.Region, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
-		})
-		if err != nil {
-			panic(err)
-		}
-		defer gateway.Stop()
-		server.Endpoint = gateway.Endpoint()
+		defer func() {
+			if err := stop(); err != nil {
+				panic(err)
+			}
+		}()
 		return m.Run()
 	}())
 }
@@ -145,6 +141,22 @@ func (s *service) all(t *testing.T) map[string]int {
 		}
 	}
 	return done
+}
+
+// An export that has ended may run once more, as a delivery may. Its archive is the one that the catalog knows.
+func TestAnExportThatHasEndedWritesNoArchive(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	id := s.export(t, archive)
+	steps := &activities.Export{Catalog: s.Catalog, Storage: s.store, Logger: slog.New(slog.DiscardHandler)}
+	_, err := environment(steps).ExecuteActivity(steps.WriteArchive, activities.SelectionJob{
+		JobID: id, ProjectID: s.Project.ID, InstanceID: s.Instance.ID, ArchiveKey: storage.ArchiveKey(s.Project.ID, id),
+	})
+	requireApplicationError(t, err, activities.JobEnded, true, "the job has ended already, in state succeeded")
+	size, found, err := s.store.StatArchive(t.Context(), storage.ArchiveKey(s.Project.ID, id))
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, len("archive"), size)
 }
 
 func (s *service) stage(t *testing.T, jobID, content string) storage.Staged {

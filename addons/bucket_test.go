@@ -1,7 +1,6 @@
 package addons_test
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -18,29 +17,25 @@ import (
 
 	"assetflow/addons"
 	"assetflow/addons/addonstest"
-	embedded "assetflow/embedded/s3"
 	"assetflow/storage"
+	"assetflow/storage/storagetest"
 )
 
-// server is the embedded S3 server all tests of the package share: one runs per process.
+// server is the S3 server that all tests of the package share: one runs per process.
 var server storage.Config
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "addons-test-")
-		if err != nil {
+		var stop func() error
+		var err error
+		if server, stop, err = storagetest.Server(); err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir)
-		server = storage.Config{Region: "us-east-1", AccessKey: "test-key", SecretKey: "test-secret", PathStyle: true}
-		gateway, err := embedded.Start(context.Background(), embedded.Options{
-			Addr: "127.0.0.1:0", DataDir: dir, Region: server.Region, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
-		})
-		if err != nil {
-			panic(err)
-		}
-		defer gateway.Stop()
-		server.Endpoint = gateway.Endpoint()
+		defer func() {
+			if err := stop(); err != nil {
+				panic(err)
+			}
+		}()
 		return m.Run()
 	}())
 }

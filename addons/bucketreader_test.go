@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -28,6 +29,10 @@ import (
 	"assetflow/storage"
 )
 
+// connections are kept for a shorter time than servers keep them: one that the server has just closed would fail a request,
+// which here nobody tries again.
+var connections = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 5 * time.Second}}
+
 // client counts the requests of a deliverer and does with each what the test says.
 type client struct {
 	mu   sync.Mutex
@@ -40,7 +45,7 @@ func (c *client) Do(req *http.Request) (*http.Response, error) {
 	c.n++
 	n := c.n
 	c.mu.Unlock()
-	send := func() (*http.Response, error) { return http.DefaultClient.Do(req) }
+	send := func() (*http.Response, error) { return connections.Do(req) }
 	if c.does == nil {
 		return send()
 	}

@@ -159,6 +159,9 @@ func bound(call context.Context) binder {
 		} else {
 			ctx, cancel = context.WithCancel(ctx)
 		}
+		if call.Err() != nil {
+			cancel() // AfterFunc does so on another goroutine, and what Helm records of a call's end could get through before
+		}
 		stop := context.AfterFunc(call, cancel)
 		return ctx, func() { stop(); cancel() }
 	}

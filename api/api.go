@@ -7,6 +7,8 @@ package api
 import (
 	"net/http"
 
+	"github.com/gin-gonic/gin"
+
 	"assetflow/api/automation"
 	"assetflow/api/codec"
 	"assetflow/api/iam"
@@ -28,13 +30,18 @@ const (
 // only a real connection has deadlines that end slow clients.
 func New(opts Options) http.Handler {
 	opts = opts.withDefaults()
-	forms := middleware.NewForms(native.WriteError).Add("/v1/", metastudio.WriteError).Add("/v2/", roma.WriteError).
-		Add(servicestage.Prefix, servicestage.WriteError).Add("/v3/", iam.WriteError).Add("/Automation/", automation.WriteError)
-	r := middleware.NewEngine(opts.Logger, forms, pathAlive, pathReady)
+	return middleware.SlowClients(routes(opts), middleware.DefaultPace(opts.StallTimeout))
+}
+
+func routes(opts Options) *gin.Engine {
+	forms := middleware.NewForms("native", native.WriteError).Add("metastudio", "/v1/", metastudio.WriteError).
+		Add("roma", "/v2/", roma.WriteError).Add("servicestage", servicestage.Prefix, servicestage.WriteError).
+		Add("iam", "/v3/", iam.WriteError).Add("automation", "/Automation/", automation.WriteError)
+	r := middleware.NewEngine(opts.Logger, opts.Metrics, forms, pathAlive, pathReady)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		r.Handle(method, pathAlive, alive)
-		r.Handle(method, pathReady, ready(opts.Ready, opts.Logger))
+		r.Handle(method, pathAlive, gin.WrapF(alive))
+		r.Handle(method, pathReady, gin.WrapF(ready(opts.Ready, opts.Logger)))
 	}
 	openapi.Register(r, opts.Version, opts.Region,
 		openapi.Document{Name: "automation", Title: "JP1/Automatic Operation service templates", YAML: automation.Document()},
@@ -68,6 +75,5 @@ func New(opts Options) http.Handler {
 	if opts.Payloads.Codec != nil {
 		codec.Register(r, codec.Options{Auth: opts.Auth, Payloads: opts.Payloads, Logger: opts.Logger})
 	}
-
-	return middleware.SlowClients(r, middleware.DefaultPace(opts.StallTimeout))
+	return r
 }

@@ -12,6 +12,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/jobs"
 	"assetflow/storage"
+	"assetflow/telemetry"
 )
 
 // DefaultMaxUploadBytes is the largest package an upload may carry where Options says nothing: 5 GiB.
@@ -47,6 +48,8 @@ type Options struct {
 
 	Region  string // the region's name, shown in the index of /openapi, under which others know it as well
 	Version string // the program's version, shown in the index of /openapi
+
+	Metrics *telemetry.Metrics // counts requests; nil: nothing is counted
 
 	// Ready are the checks of /readyz by the name of the dependency, such as "temporal", "s3" and "database".
 	// Each gets a context that ends after 2 s.

@@ -2,15 +2,13 @@ package api
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	"assetflow/api/middleware"
+	"assetflow/telemetry"
 )
 
 // readyTimeout bounds each check of a dependency.
@@ -24,54 +22,33 @@ type Readiness struct {
 }
 
 // alive answers as long as the process can answer at all.
-func alive(c *gin.Context) { c.JSON(http.StatusOK, gin.H{"status": "ok"}) }
+func alive(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
 
 // ready asks all dependencies at the same time.
-func ready(checks map[string]func(context.Context) error, logger *slog.Logger) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if middleware.Stopping(c.Request.Context()) {
-			c.JSON(http.StatusServiceUnavailable, Readiness{Status: "stopping", Checks: map[string]string{}})
+func ready(checks map[string]func(context.Context) error, logger *slog.Logger) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if middleware.Stopping(r.Context()) {
+			writeJSON(w, http.StatusServiceUnavailable, Readiness{Status: "stopping", Checks: map[string]string{}})
 			return
 		}
-		ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()
-		var mu sync.Mutex
-		var wg sync.WaitGroup
 		answer, status := Readiness{Status: "ok", Checks: make(map[string]string, len(checks))}, http.StatusOK
-		for name, check := range checks {
-			wg.Go(func() {
-				result := "ok"
-				if err := within(ctx, check); err != nil {
-					result = "error"
-					logger.WarnContext(ctx, "a dependency is away", "dependency", name, "error", err)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if answer.Checks[name] = result; result != "ok" {
-					answer.Status, status = "unavailable", http.StatusServiceUnavailable
-				}
-			})
+		for name, err := range telemetry.Check(ctx, checks) {
+			answer.Checks[name] = "ok"
+			if err != nil {
+				logger.WarnContext(ctx, "a dependency is away", "dependency", name, "error", err)
+				answer.Checks[name], answer.Status, status = "error", "unavailable", http.StatusServiceUnavailable
+			}
 		}
-		wg.Wait()
-		c.JSON(status, answer)
+		writeJSON(w, status, answer)
 	}
 }
 
-// within gives up on a check that does not heed its context.
-func within(ctx context.Context, check func(context.Context) error) error {
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				done <- fmt.Errorf("the check panicked: %v", p)
-			}
-		}()
-		done <- check(ctx)
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+func writeJSON(w http.ResponseWriter, status int, answer any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(answer) // the client is gone
 }

@@ -11,6 +11,7 @@ import (
 	"assetflow/auth/signature"
 	"assetflow/catalog"
 	"assetflow/fault"
+	"assetflow/telemetry"
 )
 
 // Headers that callers sign in with.
@@ -131,8 +132,12 @@ func (s *Service) countFailure(ctx context.Context, key catalog.AccessKey, now t
 	}
 	s.logger.WarnContext(ctx, "a request signature was wrong", "user_id", key.UserID, "failures_before", key.Failures)
 	// The count must not be lost because the caller hangs up.
-	if err := s.catalog.RecordKeyFailure(context.WithoutCancel(ctx), key.ID, now, MaxKeyFailures, KeyLockTime); err != nil {
+	locked, err := s.catalog.RecordKeyFailure(context.WithoutCancel(ctx), key.ID, now, MaxKeyFailures, KeyLockTime)
+	if err != nil {
 		return fmt.Errorf("count the failure of an access key: %w", err)
+	}
+	if locked {
+		s.metrics.LockedOut(telemetry.LockedKey)
 	}
 	return refusal
 }

@@ -15,6 +15,7 @@ import (
 
 	"assetflow/catalog"
 	"assetflow/fault"
+	"assetflow/telemetry"
 )
 
 // The password policy: length, and nothing that makes people write passwords down. A password is at least 12 and at
@@ -140,8 +141,12 @@ func (s *Service) checkPassword(ctx context.Context, find func(context.Context) 
 func (s *Service) countWrongPassword(ctx context.Context, user catalog.User, release func()) {
 	defer release()
 	s.logger.WarnContext(ctx, "a password was wrong", "user_id", user.ID, "failures_before", user.PasswordFailures)
-	if err := s.catalog.RecordPasswordFailure(ctx, user.ID, s.now(), MaxPasswordFailures, PasswordLockTime); err != nil {
+	locked, err := s.catalog.RecordPasswordFailure(ctx, user.ID, s.now(), MaxPasswordFailures, PasswordLockTime)
+	if err != nil {
 		s.logger.ErrorContext(ctx, "a wrong password was not counted", "user_id", user.ID, "error", err)
+	}
+	if locked {
+		s.metrics.LockedOut(telemetry.LockedPassword)
 	}
 }
 

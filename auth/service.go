@@ -11,6 +11,7 @@ import (
 
 	"assetflow/catalog"
 	"assetflow/fault"
+	"assetflow/telemetry"
 )
 
 // Service answers who is calling and what they may do. It keeps no state of its own but a limit on how many passwords
@@ -23,6 +24,7 @@ type Service struct {
 	parser     *jwt.Parser
 	hssoParser *jwt.Parser
 	hashing    chan struct{}
+	metrics    *telemetry.Metrics // nil: nothing is counted
 }
 
 // Option changes how a Service works.
@@ -33,6 +35,9 @@ func WithClock(now func() time.Time) Option { return func(s *Service) { s.now = 
 
 // WithLogger sets where noteworthy events (a wrong signature) are logged; slog.Default without it.
 func WithLogger(logger *slog.Logger) Option { return func(s *Service) { s.logger = logger } }
+
+// WithMetrics has lock-outs counted.
+func WithMetrics(m *telemetry.Metrics) Option { return func(s *Service) { s.metrics = m } }
 
 // New makes the service on the catalog's users, keys, projects and roles.
 func New(cat *catalog.Catalog, keys *Keys, opts ...Option) *Service {

@@ -6,6 +6,9 @@
 //	go run ./bench -quick     a tenth of the sizes, to see that it works
 //	go run ./bench -only chaos
 //	                          no figure, and only where it is asked for: 200 kills, after which nothing may be lost
+//	go run ./bench -only scale
+//	                          on the servers of production, with one and more APIs and workers; only where it is asked
+//	                          for, and after make production-programs
 package main
 
 import (
@@ -39,6 +42,9 @@ type sizes struct {
 	copies      int   // of it
 	copyFiles   int   // of 100 KiB, copied once
 	kills       int
+	scaleUsers  int
+	scaleJobs   int // of each side in a round
+	scaleRounds int
 }
 
 var (
@@ -46,11 +52,13 @@ var (
 		users: []int{1, 16, 64}, imports: map[int]int{1: 60, 16: 320, 64: 640},
 		uploadBytes: 1 << 30, uploads: 5, largeBytes: 2 << 30, largeAssets: 100,
 		deletions: 30, exportBytes: 1 << 30, exports: 3, held: []int{1, 10_000, 1_000_000}, into: 40, copyBytes: 1 << 30, copies: 3, copyFiles: 10_000, kills: 200,
+		scaleUsers: 16, scaleJobs: 160, scaleRounds: 5,
 	}
 	quick = sizes{
 		users: []int{1, 16, 64}, imports: map[int]int{1: 10, 16: 64, 64: 128},
 		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100,
 		deletions: 5, exportBytes: 128 << 20, exports: 2, held: []int{1, 1000, 100_000}, into: 8, copyBytes: 128 << 20, copies: 2, copyFiles: 1000, kills: 20,
+		scaleUsers: 16, scaleJobs: 32, scaleRounds: 2,
 	}
 )
 
@@ -70,6 +78,7 @@ var figures = []figure{
 	{name: "catalog", run: benchCatalog},
 	{name: "copy", run: benchCopy},
 	{name: "chaos", run: benchChaos, alone: true},
+	{name: "scale", run: benchScale, alone: true},
 }
 
 func main() {
@@ -86,7 +95,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	small := flags.Bool("quick", false, "a tenth of the sizes")
-	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, delete, export, catalog, copy, chaos")
+	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, delete, export, catalog, copy, chaos, scale")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -100,12 +100,26 @@ func (c *Catalog) RevokeAccessKey(ctx context.Context, id string) error {
 }
 
 // RecordKeyFailure counts a wrong signature. With more than maxFailures in a row the key is locked until now+lockFor,
-// and again with every further failure until ResetKeyFailures. Atomic: none is lost when many come at once. NotFound
+// and again with every further failure until ResetKeyFailures; it says whether this one locked it. Atomic: none is lost when many come at once. NotFound
 // "catalog.key_not_found".
-func (c *Catalog) RecordKeyFailure(ctx context.Context, id string, now time.Time, maxFailures int, lockFor time.Duration) error {
-	return failed(ctx, "count the failure of the access key", changeOne(ctx, c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
+func (c *Catalog) RecordKeyFailure(ctx context.Context, id string, now time.Time, maxFailures int, lockFor time.Duration) (locked bool, err error) {
+	failures, err := countedFailures(ctx, c.writer.NewUpdate().Model((*accessKeyRow)(nil)).
 		Set("locked_until = CASE WHEN failures >= ? THEN ? ELSE locked_until END", maxFailures, stampOf(now.Add(lockFor))).
-		Set("failures = failures + 1").Where("id = ?", id), noKey()))
+		Set("failures = failures + 1").Where("id = ?", id).Returning("failures"), noKey())
+	return failures > maxFailures, failed(ctx, "count the failure of the access key", err)
+}
+
+// countedFailures runs an update that counts a failure and gives what it counts to. Where it finds no row, the error is
+// absent.
+func countedFailures(ctx context.Context, query *bun.UpdateQuery, absent error) (int, error) {
+	var failures []int
+	if err := query.Scan(ctx, &failures); err != nil {
+		return 0, err
+	}
+	if len(failures) == 0 {
+		return 0, absent
+	}
+	return failures[0], nil
 }
 
 // ResetKeyFailures forgets failures and lock after a right signature. NotFound "catalog.key_not_found".

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"log/slog"
@@ -24,17 +25,25 @@ type Catalog struct {
 	clockSkew   time.Duration // what clocks of machines differ by at most
 	lockTimeout time.Duration // how long a step of a migration waits for a table
 
+	watch func(JobChange) // nil: nobody
+
 	// failpoint is called inside a commit with the name of the step just done; tests make it fail there.
 	failpoint func(step string) error
 }
 
+// Option changes how a Catalog works.
+type Option func(*Catalog)
+
 // Open opens the database at url: "sqlite:<path of a file>" (made when missing, its folder too) or "postgres://…". It
 // does not migrate. A nil logger discards. Invalid "catalog.bad_url", Unavailable "catalog.unavailable".
-func Open(ctx context.Context, url string, logger *slog.Logger) (*Catalog, error) {
+func Open(ctx context.Context, url string, logger *slog.Logger, opts ...Option) (*Catalog, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Catalog{logger: logger, clockSkew: clockSkew, lockTimeout: lockTimeout, failpoint: func(string) error { return nil }}
+	for _, opt := range opts {
+		opt(c)
+	}
 	path, isSQLite := strings.CutPrefix(url, "sqlite:")
 	var err error
 	switch {
@@ -62,6 +71,14 @@ func (c *Catalog) Close() error {
 		errs = append(errs, c.writer.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// Pools gives the pools of connections to the database, by what they are for, to look at.
+func (c *Catalog) Pools() map[string]*sql.DB {
+	if c.reader == c.writer {
+		return map[string]*sql.DB{"catalog": c.writer.DB}
+	}
+	return map[string]*sql.DB{"catalog-reader": c.reader.DB, "catalog-writer": c.writer.DB}
 }
 
 // NewID makes an id for a job, an asset or an instance: a UUIDv7 in its canonical form, so ids sort by their time.

@@ -26,8 +26,9 @@ type effectRow struct {
 // Conflict "catalog.job_ended" when the job has ended otherwise; NotFound "catalog.job_not_found".
 func commitOnce[Result any](ctx context.Context, c *Catalog, doing, jobID, projectID string, do func(tx bun.Tx, at stamp) (Result, error)) (Result, error) {
 	var result, none Result
+	var ended []JobChange
 	err := c.write(ctx, doing, func(tx bun.Tx) error {
-		result = none
+		result, ended = none, nil
 		kept, err := c.lockJob(ctx, tx, jobID, projectID)
 		if err != nil {
 			return err
@@ -42,11 +43,13 @@ func commitOnce[Result any](ctx context.Context, c *Catalog, doing, jobID, proje
 		if result, err = do(tx, at); err != nil {
 			return err
 		}
-		return c.writeEffect(ctx, tx, jobID, result, at)
+		ended, err = c.writeEffect(ctx, tx, jobID, result, at)
+		return err
 	})
 	if err != nil {
 		return none, err
 	}
+	c.tell(ended)
 	return result, c.failpoint("committed")
 }
 
@@ -83,19 +86,20 @@ func (c *Catalog) lockInstance(ctx context.Context, tx bun.Tx, projectID, instan
 }
 
 // writeEffect writes down that the job has had its effect, and ends it.
-func (c *Catalog) writeEffect(ctx context.Context, tx bun.Tx, jobID string, result any, at stamp) error {
+func (c *Catalog) writeEffect(ctx context.Context, tx bun.Tx, jobID string, result any, at stamp) ([]JobChange, error) {
 	text, err := json.Marshal(result)
 	if err != nil {
-		return fmt.Errorf("write the result: %w", err)
+		return nil, fmt.Errorf("write the result: %w", err)
 	}
 	if _, err := tx.NewInsert().Model(&effectRow{JobID: jobID, Result: string(text), CreatedAt: at}).Exec(ctx); err != nil {
-		return fmt.Errorf("write the effect: %w", err)
+		return nil, fmt.Errorf("write the effect: %w", err)
 	}
 	if err := c.failpoint("effect"); err != nil {
-		return err
+		return nil, err
 	}
-	if err := endJob(ctx, tx, jobRow{ID: jobID, State: string(JobSucceeded), EndedAt: at}); err != nil {
-		return fmt.Errorf("end the job: %w", err)
+	ended, err := endJob(ctx, tx, jobRow{ID: jobID, State: string(JobSucceeded), EndedAt: at})
+	if err != nil {
+		return nil, fmt.Errorf("end the job: %w", err)
 	}
-	return c.failpoint("job")
+	return ended, c.failpoint("job")
 }

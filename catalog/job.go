@@ -20,6 +20,11 @@ const (
 	AddonDelivery JobKind = "addon-delivery"
 )
 
+// JobKinds are all kinds of jobs.
+func JobKinds() []JobKind {
+	return []JobKind{AssetImport, AssetDelete, AssetExport, AssetCopy, ServiceTemplateImport, AddonDelivery}
+}
+
 // JobState is where a job stands.
 type JobState string
 

@@ -91,7 +91,7 @@ func selectJobs(db bun.IDB, rows any) *bun.SelectQuery {
 // "catalog.job_exists", "catalog.jobs_queued" when jobs of its workflow id wait: Details is the id of the first.
 func (c *Catalog) InsertJob(ctx context.Context, job Job) error {
 	row := newJobRow(job)
-	return c.write(ctx, "write the job down", func(tx bun.Tx) error {
+	err := c.write(ctx, "write the job down", func(tx bun.Tx) error {
 		if err := insertJob(ctx, tx, row); err != nil {
 			return err
 		}
@@ -103,6 +103,10 @@ func (c *Catalog) InsertJob(ctx context.Context, job Job) error {
 		}
 		return nil
 	})
+	if err == nil {
+		c.tell([]JobChange{{Kind: job.Kind, Event: JobWritten}})
+	}
+	return err
 }
 
 func insertJob(ctx context.Context, tx bun.Tx, row jobRow) error {
@@ -118,10 +122,11 @@ func insertJob(ctx context.Context, tx bun.Tx, row jobRow) error {
 
 // DeleteJob removes a running job whose start was refused; an ended or unknown one is left alone without an error.
 func (c *Catalog) DeleteJob(ctx context.Context, id string) error {
-	return c.write(ctx, "delete the job", func(tx bun.Tx) error {
-		var deleted []jobRow
+	var deleted []jobRow
+	err := c.write(ctx, "delete the job", func(tx bun.Tx) error {
+		deleted = nil
 		err := tx.NewDelete().Model((*jobRow)(nil)).Where("id = ?", id).Where("state = ?", string(JobRunning)).
-			Returning("id, kind, project_id, instance_id, user_id, subject").Scan(ctx, &deleted)
+			Returning("id, kind, project_id, instance_id, user_id, subject, created_at").Scan(ctx, &deleted)
 		if err != nil || len(deleted) == 0 {
 			return err
 		}
@@ -133,6 +138,10 @@ func (c *Catalog) DeleteJob(ctx context.Context, id string) error {
 		}
 		return writeAudit(ctx, tx, jobEntry(ctx, JobRefused, deleted[0], now()))
 	})
+	if err == nil {
+		c.tell(changesOf(JobForgotten, deleted, now()))
+	}
+	return err
 }
 
 // Job finds a job by id, in whatever project. NotFound "catalog.job_not_found".
@@ -157,9 +166,15 @@ func (c *Catalog) EndJob(ctx context.Context, id string, outcome JobOutcome) (Jo
 		return Job{}, err
 	}
 	row.ID = id
-	if err := c.write(ctx, "end the job", func(tx bun.Tx) error { return endJob(ctx, tx, row) }); err != nil {
+	var ended []JobChange
+	err = c.write(ctx, "end the job", func(tx bun.Tx) (err error) {
+		ended, err = endJob(ctx, tx, row)
+		return err
+	})
+	if err != nil {
 		return Job{}, err
 	}
+	c.tell(ended)
 	return c.Job(ctx, id)
 }
 
@@ -181,26 +196,27 @@ func newJobEnd(outcome JobOutcome) (jobRow, error) {
 	return row, nil
 }
 
-// endJob ends the job if it is running, with an entry in the audit trail. It looks and ends in one statement, so a commit
-// at the same moment comes before it or after it: the commit ends the job too.
-func endJob(ctx context.Context, tx bun.Tx, end jobRow) error {
+// endJob ends the job if it is running, with an entry in the audit trail, and says what that changed, which is nothing where
+// it has ended. It looks and ends in one statement, so a commit at the same moment comes before it or after it: the commit
+// ends the job too.
+func endJob(ctx context.Context, tx bun.Tx, end jobRow) ([]JobChange, error) {
 	var ended []jobRow
 	err := tx.NewUpdate().Model(&end).Column("state", "reasons", "ended_at").
 		Where("j.id = ?", end.ID).Where("j.state = ?", string(JobRunning)).
-		Returning("id, kind, project_id, instance_id, user_id, subject, state").Scan(ctx, &ended)
+		Returning("id, kind, project_id, instance_id, user_id, subject, state, created_at").Scan(ctx, &ended)
 	if err != nil || len(ended) == 0 {
-		return err
+		return nil, err
 	}
 	if _, err := tx.NewDelete().Model((*queuedJobRow)(nil)).Where("job_id = ?", end.ID).Exec(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if err := endCopy(ctx, tx, ended[0], end.Reasons); err != nil {
-		return err
+		return nil, err
 	}
 	if err := endDelivery(ctx, tx, ended[0]); err != nil {
-		return err
+		return nil, err
 	}
-	return writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))
+	return changesOf(JobHasEnded, ended, end.EndedAt), writeAudit(ctx, tx, jobEntry(ctx, JobEnded, ended[0], end.EndedAt))
 }
 
 // SettleJob writes down that the job's workflow is closed; again is no error. NotFound "catalog.job_not_found",

@@ -25,25 +25,30 @@ func TestPasswordFailures(t *testing.T) {
 		var all sync.WaitGroup
 		for range 5 {
 			all.Go(func() {
-				if err := c.RecordPasswordFailure(ctx, s.User.ID, at, 5, time.Minute); err != nil {
-					t.Error(err)
+				if locked, err := c.RecordPasswordFailure(ctx, s.User.ID, at, 5, time.Minute); locked || err != nil {
+					t.Error(locked, err)
 				}
 			})
 		}
 		all.Wait()
 		require.Equal(t, 5, read().PasswordFailures, "none is lost")
 		require.Nil(t, read().PasswordLockedUntil)
-		require.NoError(t, c.RecordPasswordFailure(ctx, s.User.ID, at, 5, time.Minute))
+		locked, err := c.RecordPasswordFailure(ctx, s.User.ID, at, 5, time.Minute)
+		require.NoError(t, err)
+		require.True(t, locked)
 		until := at.Add(time.Minute)
 		require.Equal(t, &until, read().PasswordLockedUntil)
 		require.NoError(t, c.ResetPasswordFailures(ctx, s.User.ID))
 		require.Zero(t, read().PasswordFailures)
 		require.Nil(t, read().PasswordLockedUntil)
-		require.NoError(t, c.RecordPasswordFailure(ctx, s.User.ID, at, 0, time.Minute))
+		locked, err = c.RecordPasswordFailure(ctx, s.User.ID, at, 0, time.Minute)
+		require.NoError(t, err)
+		require.True(t, locked)
 		require.NoError(t, c.SetPassword(ctx, s.User.ID, "hash"))
 		require.Zero(t, read().PasswordFailures)
 		require.Nil(t, read().PasswordLockedUntil)
-		requireFault(t, c.RecordPasswordFailure(ctx, "nobody", at, 5, time.Minute), fault.NotFound, "catalog.user_not_found")
+		_, err = c.RecordPasswordFailure(ctx, "nobody", at, 5, time.Minute)
+		requireFault(t, err, fault.NotFound, "catalog.user_not_found")
 		requireFault(t, c.ResetPasswordFailures(ctx, "nobody"), fault.NotFound, "catalog.user_not_found")
 	})
 }

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,7 +123,8 @@ func TestAccessKeys(t *testing.T) {
 		_, err = c.AccessKey(ctx, "akone")
 		requireFault(t, err, fault.NotFound, "catalog.key_not_found")
 		requireFault(t, c.RevokeAccessKey(ctx, "none"), fault.NotFound, "catalog.key_not_found")
-		requireFault(t, c.RecordKeyFailure(ctx, "none", at, 5, time.Minute), fault.NotFound, "catalog.key_not_found")
+		_, err = c.RecordKeyFailure(ctx, "none", at, 5, time.Minute)
+		requireFault(t, err, fault.NotFound, "catalog.key_not_found")
 		requireFault(t, c.ResetKeyFailures(ctx, "none"), fault.NotFound, "catalog.key_not_found")
 	})
 }
@@ -141,24 +143,35 @@ func TestKeyLockOut(t *testing.T) {
 			require.NoError(t, err)
 			return k
 		}
+		fail := func(at time.Time) bool {
+			locked, err := c.RecordKeyFailure(ctx, "AK", at, 5, 5*time.Minute)
+			require.NoError(t, err)
+			return locked
+		}
 		for i := range 5 {
-			require.NoError(t, c.RecordKeyFailure(ctx, "AK", at, 5, 5*time.Minute))
+			require.False(t, fail(at))
 			require.Equal(t, i+1, key().Failures)
 			require.Nil(t, key().LockedUntil)
 		}
-		require.NoError(t, c.RecordKeyFailure(ctx, "AK", at, 5, 5*time.Minute))
+		require.True(t, fail(at))
 		require.Equal(t, at.Add(5*time.Minute), *key().LockedUntil)
-		require.NoError(t, c.RecordKeyFailure(ctx, "AK", at.Add(time.Hour), 5, 5*time.Minute))
+		require.True(t, fail(at.Add(time.Hour)))
 		require.Equal(t, at.Add(65*time.Minute), *key().LockedUntil)
 		require.NoError(t, c.ResetKeyFailures(ctx, "AK"))
 		require.Zero(t, key().Failures)
 		require.Nil(t, key().LockedUntil)
 
 		var all sync.WaitGroup
+		var locks atomic.Int32
 		for range 40 {
-			all.Go(func() { _ = c.RecordKeyFailure(ctx, "AK", at, 39, time.Minute) })
+			all.Go(func() {
+				if locked, _ := c.RecordKeyFailure(ctx, "AK", at, 39, time.Minute); locked {
+					locks.Add(1)
+				}
+			})
 		}
 		all.Wait()
+		require.EqualValues(t, 1, locks.Load())
 		require.Equal(t, 40, key().Failures, "none is lost")
 		require.NotNil(t, key().LockedUntil)
 		bystander, err := c.AccessKey(ctx, "BYSTANDER")

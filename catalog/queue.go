@@ -32,8 +32,9 @@ type queuedJobRow struct {
 // Conflict "catalog.job_exists", "catalog.queue_full".
 func (c *Catalog) EnqueueJob(ctx context.Context, queued QueuedJob, limit int) (replaced []Job, err error) {
 	row := newJobRow(queued.Job)
+	var ended []JobChange
 	err = c.write(ctx, "enqueue the job", func(tx bun.Tx) error {
-		replaced = nil
+		replaced, ended = nil, nil
 		// The order of the numbers is that of the commits, so that nobody overtakes, and the limit holds.
 		if err := c.database.lockName(ctx, tx, row.WorkflowID); err != nil {
 			return err
@@ -42,7 +43,7 @@ func (c *Catalog) EnqueueJob(ctx context.Context, queued QueuedJob, limit int) (
 			return err
 		}
 		if queued.Replaces {
-			if replaced, err = replaceQueued(ctx, tx, row); err != nil {
+			if replaced, ended, err = replaceQueued(ctx, tx, row); err != nil {
 				return err
 			}
 		}
@@ -58,30 +59,36 @@ func (c *Catalog) EnqueueJob(ctx context.Context, queued QueuedJob, limit int) (
 		}).Exec(ctx)
 		return err
 	})
+	if err == nil {
+		c.tell(append(ended, JobChange{Kind: queued.Kind, Event: JobWritten}))
+	}
 	return replaced, err
 }
 
 // replaceQueued ends the jobs that wait to replace the running one, because the given one does that now.
-func replaceQueued(ctx context.Context, tx bun.Tx, by jobRow) ([]Job, error) {
+func replaceQueued(ctx context.Context, tx bun.Tx, by jobRow) (replaced []Job, changes []JobChange, err error) {
 	var rows []jobRow
-	err := selectJobs(tx, &rows).Where("q.workflow_id = ?", by.WorkflowID).Where("q.replaces").Scan(ctx)
+	err = selectJobs(tx, &rows).Where("q.workflow_id = ?", by.WorkflowID).Where("q.replaces").Scan(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	end, err := newJobEnd(JobOutcome{State: JobCancelled, Reasons: []Reason{{
 		ResourceType: string(KindApplication), ResourceName: by.Subject, Code: "replaced",
 		Message: "The job was replaced by job " + by.ID + " before it began; nothing was changed.",
 	}}})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range rows {
 		end.ID = r.ID
-		if err := endJob(ctx, tx, end); err != nil {
-			return nil, err
+		ended, err := endJob(ctx, tx, end)
+		if err != nil {
+			return nil, nil, err
 		}
+		changes = append(changes, ended...)
 	}
-	return jobsOf(rows)
+	replaced, err = jobsOf(rows)
+	return replaced, changes, err
 }
 
 // FirstQueued gives the job whose turn is next among those of a workflow id. NotFound "catalog.queue_empty".
@@ -102,8 +109,15 @@ func firstQueued(ctx context.Context, db bun.IDB, workflowID string) (QueuedJob,
 
 // DequeueJob writes down that a job waits no longer, because its workflow has been started; again is no error.
 func (c *Catalog) DequeueJob(ctx context.Context, id string) error {
-	_, err := c.writer.NewDelete().Model((*queuedJobRow)(nil)).Where("job_id = ?", id).Exec(ctx)
-	return failed(ctx, "dequeue the job", err)
+	var turns []jobRow
+	err := c.write(ctx, "dequeue the job", func(tx bun.Tx) (err error) {
+		turns, err = dequeued(ctx, tx, id)
+		return err
+	})
+	if err == nil {
+		c.tell(changesOf(JobHasTurn, turns, now()))
+	}
+	return err
 }
 
 // EndQueuedJob ends a job that waits, and says whether it did wait. Errors as with EndJob.
@@ -114,13 +128,18 @@ func (c *Catalog) EndQueuedJob(ctx context.Context, id string, outcome JobOutcom
 	}
 	end.ID = id
 	var waited bool
+	var ended []JobChange
 	err = c.write(ctx, "end the waiting job", func(tx bun.Tx) error {
 		n, err := changed(tx.NewDelete().Model((*queuedJobRow)(nil)).Where("job_id = ?", id).Exec(ctx))
 		waited = n > 0
-		if err != nil || !waited {
+		if ended = nil; err != nil || !waited {
 			return err
 		}
-		return endJob(ctx, tx, end)
+		ended, err = endJob(ctx, tx, end)
+		return err
 	})
+	if err == nil {
+		c.tell(ended)
+	}
 	return waited, err
 }

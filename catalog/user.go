@@ -153,12 +153,13 @@ func (c *Catalog) RaiseTokenGeneration(ctx context.Context, userID string) error
 }
 
 // RecordPasswordFailure counts a wrong password. With more than maxFailures in a row the user is locked until
-// now+lockFor, and again with every further failure until ResetPasswordFailures. Atomic: none is lost when many come at
-// once. NotFound "catalog.user_not_found".
-func (c *Catalog) RecordPasswordFailure(ctx context.Context, userID string, now time.Time, maxFailures int, lockFor time.Duration) error {
-	return failed(ctx, "count the failure of the password", changeOne(ctx, c.writer.NewUpdate().Model((*userRow)(nil)).
+// now+lockFor, and again with every further failure until ResetPasswordFailures; it says whether this one locked the user.
+// Atomic: none is lost when many come at once. NotFound "catalog.user_not_found".
+func (c *Catalog) RecordPasswordFailure(ctx context.Context, userID string, now time.Time, maxFailures int, lockFor time.Duration) (locked bool, err error) {
+	failures, err := countedFailures(ctx, c.writer.NewUpdate().Model((*userRow)(nil)).
 		Set("password_locked_until = CASE WHEN password_failures >= ? THEN ? ELSE password_locked_until END", maxFailures, stampOf(now.Add(lockFor))).
-		Set("password_failures = password_failures + 1").Where("id = ?", userID), noUser()))
+		Set("password_failures = password_failures + 1").Where("id = ?", userID).Returning("password_failures"), noUser())
+	return failures > maxFailures, failed(ctx, "count the failure of the password", err)
 }
 
 // ResetPasswordFailures forgets failures and lock after a right password. NotFound "catalog.user_not_found".

@@ -28,6 +28,7 @@ type Config struct {
 	Replication    Replication
 	Addons         Addons
 	Log            Log
+	Telemetry      Telemetry
 
 	settings []Setting
 }
@@ -130,6 +131,17 @@ type Addons struct {
 type Log struct {
 	Level  string // debug, info, warn, error
 	Format string // auto, text, json
+}
+
+// Telemetry is what the process tells operators of itself.
+type Telemetry struct {
+	Metrics Metrics
+}
+
+// Metrics is where operators ask an api or a worker how it is.
+type Metrics struct {
+	Addr  string // host:port; empty: nowhere
+	Pprof bool   // profiles can be taken there
 }
 
 // Setting is one setting as it stands, for showing.

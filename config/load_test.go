@@ -95,6 +95,8 @@ addons:
   deadline: 2h
   health_timeout: 90s
 log: {level: debug, format: json}
+telemetry:
+  metrics: {addr: ":9464", pprof: true}
 `
 	environ := []string{
 		"ASSETFLOW_HTTP_ADDR=127.0.0.1:9000", "ASSETFLOW_DATABASE_URL=postgres://u:dbpass@db/assetflow",
@@ -115,6 +117,7 @@ log: {level: debug, format: json}
 		"ASSETFLOW_WORKER_DEPLOYMENT_NAME=assetflow", "ASSETFLOW_WORKER_BUILD_ID=1.2.0+5",
 		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
 		`ASSETFLOW_ADDONS_TARGETS=[{"id":"gitops","kind":"bucket"}]`, "ASSETFLOW_ADDONS_DEADLINE=120m", "ASSETFLOW_ADDONS_HEALTH_TIMEOUT=1m30s",
+		"ASSETFLOW_TELEMETRY_METRICS_ADDR=:9464", "ASSETFLOW_TELEMETRY_METRICS_PPROF=1",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
@@ -135,6 +138,7 @@ log: {level: debug, format: json}
 		"--addons-targets-file=" + write(t, "targets", `[{"id":"gitops","kind":"bucket"}]`+"\n"),
 		"--http-shutdown-delay=0s", "--http-drain-timeout=1m", "--worker-stop-timeout=40s", "--worker-deployment-name=assetflow", "--worker-build-id=1.2.0+5",
 		"--addons-deadline=2h", "--addons-health-timeout=90s",
+		"--telemetry-metrics-addr=:9464", "--telemetry-metrics-pprof=true",
 	}
 	for name, c := range map[string]struct {
 		yaml          string
@@ -177,6 +181,7 @@ log: {level: debug, format: json}
 			require.JSONEq(t, `[{"id": "gitops", "kind": "bucket"}]`, got.Addons.Targets)
 			require.Equal(t, 2*time.Hour, got.Addons.Deadline)
 			require.Equal(t, 90*time.Second, got.Addons.HealthTimeout)
+			require.Equal(t, config.Metrics{Addr: ":9464", Pprof: true}, got.Telemetry.Metrics)
 			shown := map[string]string{}
 			for _, s := range got.Settings() {
 				require.NotEqual(t, "default", s.Origin, s.Key)
@@ -369,6 +374,8 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"addons.health_timeout", "25h", wantAddonTime},
 		{"log.level", "loud", "want debug, info, warn or error"},
 		{"log.format", "xml", "want auto, text or json"},
+		{"telemetry.metrics.addr", "9464", `want empty or host:port, such as "127.0.0.1:9464"`},
+		{"telemetry.metrics.pprof", "maybe", "want true or false"},
 	} {
 		name, pair := env(c[0], c[1], c[2])
 		cases[name] = pair

@@ -411,6 +411,21 @@ var settings = []setting{
 		},
 		show: func(c *Config) string { return c.Log.Format },
 	},
+	{
+		key: "telemetry.metrics.addr", help: "address that api and worker answer operators on, who are not asked who they are: /metrics, /healthz, /readyz; empty: none",
+		want: `empty or host:port, such as "127.0.0.1:9464"`,
+		set:  func(c *Config, v string) error { c.Telemetry.Metrics.Addr = v; return hostPort(v, true) },
+		show: func(c *Config) string { return c.Telemetry.Metrics.Addr },
+	},
+	{
+		key: "telemetry.metrics.pprof", def: "false", help: "profiles can be taken there, under /debug/pprof/; whoever may sees memory, secrets included, and slows the process down",
+		want: "true or false",
+		set: func(c *Config, v string) (err error) {
+			c.Telemetry.Metrics.Pprof, err = strconv.ParseBool(v)
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatBool(c.Telemetry.Metrics.Pprof) },
+	},
 }
 
 const wantAddonTime = `a time from 10s to 24h, such as "90m"`

@@ -60,7 +60,10 @@ func TestProfiles(t *testing.T) {
 	plain, scaled := load(t, nil), load(t, nil, "scaled")
 	require.Equal(t, map[string]int{"migrate": 1, "api": 1, "worker": 1}, count(plain))
 	require.Equal(t, map[string]int{"migrate": 1, "api": 2, "worker": 3}, count(scaled))
-	require.NotContains(t, plain.Services, "proxy")
+	for _, name := range []string{"proxy", "prometheus", "grafana"} {
+		require.NotContains(t, plain.Services, name)
+		require.Contains(t, scaled.Services, name)
+	}
 }
 
 var (
@@ -183,6 +186,10 @@ func TestSettings(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, serve.Validate(t.Context(), cfg))
 				require.Equal(t, []string{"https://s3.north.example.com"}, cfg.Replication.Sources)
+				require.Empty(t, cfg.Temporal.PayloadKeys, "nothing is encrypted until somebody puts keys there")
+				require.True(t, cfg.Temporal.EncryptPayloads)
+				require.Contains(t, mounted(s), "payload-keys")
+				require.False(t, cfg.Telemetry.Metrics.Pprof)
 
 				require.NotNil(t, s.Build)
 				require.Equal(t, strings.TrimPrefix(s.Image, "assetflow:"), *s.Build.Args["VERSION"])

@@ -32,3 +32,6 @@ random | put s3-secret-key
 head -c 32 /dev/urandom | base64 | put master-key
 # Empty: this region takes part in no copies. Put the output of `assetflow key-ring` here, see docs/replication.md.
 printf '' | put replication-key-ring
+# Empty: Temporal keeps what it is given in clear. See docs/encryption.md before you change it.
+printf '' | put payload-keys
+random | put grafana-password

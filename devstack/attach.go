@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"assetflow/devstack/folder"
 	"assetflow/storage"
 )
 
@@ -24,22 +25,18 @@ func Attach(dir string) (Attachment, error) {
 		return Attachment{}, fmt.Errorf("attach to the stack: %w", err)
 	}
 	var a Attachment
-	found, err := readJSON(dir, credentialsFile, &a.Credentials)
-	if err == nil && !found {
-		err = fmt.Errorf("no %s in %s: does the stack run?", credentialsFile, dir)
-	}
-	if err != nil {
+	if a.Credentials, err = folder.ReadCredentials(dir); err != nil {
 		return Attachment{}, fmt.Errorf("attach to the stack: %w", err)
 	}
-	keys, err := loadSecrets(dir)
+	keys, err := folder.LoadSecrets(dir, catalogFile)
 	if err != nil {
 		return Attachment{}, fmt.Errorf("attach to the stack: %w", err)
 	}
 	a.CatalogURL = "sqlite:" + filepath.Join(dir, catalogFile)
-	a.MasterKey, a.KeyRing = keys.masterKey, keys.keyRing
+	a.MasterKey, a.KeyRing = keys.MasterKey, keys.KeyRing
 	a.Storage = storage.Config{
 		Endpoint: a.Credentials.S3Endpoint, Region: defaultRegion, Bucket: bucket, PathStyle: true,
-		AccessKey: keys.s3.AccessKey, SecretKey: keys.s3.SecretKey,
+		AccessKey: keys.S3.AccessKey, SecretKey: keys.S3.SecretKey,
 	}
 	return a, nil
 }

@@ -31,6 +31,7 @@ import (
 
 	"assetflow/auth"
 	"assetflow/catalog"
+	"assetflow/devstack/folder"
 	"assetflow/jobs"
 	"assetflow/replication"
 	"assetflow/storage"
@@ -41,6 +42,8 @@ import (
 type Options struct {
 	// DataDir holds everything that survives a restart; it is made when missing. Required.
 	DataDir string
+	// Database is the URL of the catalog's database; catalog.db in DataDir when empty.
+	Database string
 	// HTTPAddr is where the API listens, TemporalAddr the Temporal frontend, UIAddr its web UI, S3Addr the S3 server.
 	HTTPAddr, TemporalAddr, UIAddr, S3Addr string
 	// Region is the name of the S3 region and of the region the API shows; "region-a" when empty.
@@ -83,6 +86,12 @@ type Options struct {
 // DefaultTargets is a target of kind bucket, which needs no cluster: the manifests of add-ons are published in the bucket
 // of the stack itself.
 const DefaultTargets = `[{"id": "gitops", "kind": "bucket", "prefix": "gitops/"}]`
+
+// Credentials is what a person, a script or a test needs to use the stack.
+type Credentials = folder.Credentials
+
+// LockedError says that another process uses the data folder.
+type LockedError = folder.LockedError
 
 // What holds where Options says nothing.
 const (

@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"assetflow/api/metastudio"
 	"assetflow/auth"
 	"assetflow/catalog"
+	"assetflow/devstack/folder"
 	"assetflow/embedded/s3"
 	"assetflow/embedded/temporal"
 	"assetflow/embedded/ui"
@@ -30,13 +32,17 @@ import (
 	"assetflow/workflows"
 )
 
-// bucket is the bucket that everything is kept in.
-const bucket = "assetflow"
+const (
+	// bucket is the bucket that everything is kept in.
+	bucket = "assetflow"
+	// catalogFile is the catalog's name in the data folder.
+	catalogFile = "catalog.db"
+)
 
 // parts are what a stack consists of. A part that does not run is nil.
 type parts struct {
 	logger   *slog.Logger
-	lock     *folderLock
+	lock     *folder.Lock
 	catalog  *catalog.Catalog
 	auth     *auth.Service
 	s3       *s3.Server
@@ -58,20 +64,20 @@ type parts struct {
 func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Credentials, error) {
 	p.logger = opts.Logger
 	var err error
-	if p.lock, err = lockFolder(opts.DataDir); err != nil {
+	if p.lock, err = folder.Take(opts.DataDir); err != nil {
 		return Credentials{}, err
 	}
 	if p.listener, opts, err = reserve(ctx, opts); err != nil {
 		return Credentials{}, err
 	}
-	secrets, err := loadSecrets(opts.DataDir)
+	secrets, err := folder.LoadSecrets(opts.DataDir, catalogFile)
 	if err != nil {
 		return Credentials{}, err
 	}
 	if opts.KeyRing != "" {
-		secrets.keyRing = opts.KeyRing
+		secrets.KeyRing = opts.KeyRing
 	}
-	if p.keyRing, err = replication.ParseKeyRing(secrets.keyRing); err != nil {
+	if p.keyRing, err = replication.ParseKeyRing(secrets.KeyRing); err != nil {
 		return Credentials{}, err
 	}
 	if p.fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: opts.Sources, Throughput: opts.CopyThroughput}); err != nil {
@@ -104,7 +110,7 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 		credentials.TemporalUI = "http://" + reachable(p.ui.Addr())
 	}
 	// Before the API answers: who sees the stack ready finds the file.
-	if err := credentials.publish(opts.DataDir); err != nil {
+	if err := credentials.Publish(opts.DataDir); err != nil {
 		return Credentials{}, err
 	}
 	p.startAPI(opts, fail) //nolint:contextcheck // it outlives ctx, which bounds the start only
@@ -118,38 +124,39 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 	return credentials, nil
 }
 
-func (p *parts) startCatalog(ctx context.Context, opts Options, secrets secrets) (Credentials, error) {
+func (p *parts) startCatalog(ctx context.Context, opts Options, secrets folder.Secrets) (Credentials, error) {
 	var err error
-	if p.catalog, err = catalog.Open(ctx, "sqlite:"+filepath.Join(opts.DataDir, catalogFile), opts.Logger); err != nil {
+	database := cmp.Or(opts.Database, "sqlite:"+filepath.Join(opts.DataDir, catalogFile))
+	if p.catalog, err = catalog.Open(ctx, database, opts.Logger); err != nil {
 		return Credentials{}, err
 	}
 	if err := p.catalog.Migrate(ctx); err != nil {
 		return Credentials{}, err
 	}
-	keys, err := auth.ParseMasterKey(secrets.masterKey)
+	keys, err := auth.ParseMasterKey(secrets.MasterKey)
 	if err != nil {
-		return Credentials{}, fmt.Errorf("%s: %w", masterKeyFile, err)
+		return Credentials{}, fmt.Errorf("%s: %w", folder.MasterKeyFile, err)
 	}
 	p.auth = auth.New(p.catalog, keys, auth.WithLogger(opts.Logger))
-	credentials, err := seed(ctx, opts.DataDir, p.catalog, p.auth)
+	credentials, err := folder.Seed(ctx, opts.DataDir, p.catalog, p.auth)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("make the first user and project: %w", err)
 	}
 	return credentials, nil
 }
 
-func (p *parts) startStorage(ctx context.Context, opts Options, secrets secrets) error {
+func (p *parts) startStorage(ctx context.Context, opts Options, secrets folder.Secrets) error {
 	var err error
 	p.s3, err = s3.Start(ctx, s3.Options{
 		Addr: opts.S3Addr, DataDir: filepath.Join(opts.DataDir, "s3"), Region: opts.Region,
-		AccessKey: secrets.s3.AccessKey, SecretKey: secrets.s3.SecretKey,
+		AccessKey: secrets.S3.AccessKey, SecretKey: secrets.S3.SecretKey,
 	})
 	if err != nil {
 		return unusable(S3, opts.S3Addr, err)
 	}
 	p.storage, err = storage.Open(ctx, storage.Config{
 		Endpoint: p.s3Endpoint(), Region: opts.Region, Bucket: bucket, PathStyle: true,
-		AccessKey: secrets.s3.AccessKey, SecretKey: secrets.s3.SecretKey, PresignEndpoint: opts.PresignEndpoint,
+		AccessKey: secrets.S3.AccessKey, SecretKey: secrets.S3.SecretKey, PresignEndpoint: opts.PresignEndpoint,
 	})
 	if err != nil {
 		return err
@@ -270,7 +277,7 @@ func (p *parts) stop(logger *slog.Logger) {
 		}
 	}
 	if p.lock != nil {
-		p.lock.release()
+		p.lock.Release()
 	}
 }
 

@@ -109,15 +109,16 @@ func requireNoOverlap(t *testing.T, tn *tenant, want int) {
 	t.Helper()
 	type span struct{ begin, end time.Time }
 	var spans []span
+	workflowID := jobs.WorkflowID("asset-import", tn.project.ID, tn.user.ID)
 	require.Eventually(t, func() bool { // visibility follows the records after a moment
 		list, err := stack.Temporal().ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
-			Query: fmt.Sprintf("WorkflowId = '%s'", jobs.WorkflowID("asset-import", tn.project.ID, tn.user.ID)),
+			Query: fmt.Sprintf("WorkflowId = '%s'", workflowID),
 		})
 		require.NoError(t, err)
 		spans = nil
 		for _, run := range list.GetExecutions() {
 			if run.GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED {
-				spans = append(spans, span{run.GetStartTime().AsTime(), run.GetCloseTime().AsTime()})
+				spans = append(spans, span{begins(t, workflowID, run.GetExecution().GetRunId()), run.GetCloseTime().AsTime()})
 			}
 		}
 		return len(spans) == want
@@ -126,6 +127,22 @@ func requireNoOverlap(t *testing.T, tn *tenant, want int) {
 	for i := 1; i < len(spans); i++ {
 		require.False(t, spans[i].begin.Before(spans[i-1].end), "run %d began before run %d ended", i, i-1)
 	}
+}
+
+// begins tells when the first task of a run was given to a worker. The time at which a run started is that of the request,
+// and a server that is busy may have kept it waiting for the end of the run before.
+func begins(t *testing.T, workflowID, runID string) time.Time {
+	t.Helper()
+	events := stack.Temporal().GetWorkflowHistory(t.Context(), workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_STARTED {
+			return event.GetEventTime().AsTime()
+		}
+	}
+	require.FailNow(t, "a run that ended never began")
+	return time.Time{}
 }
 
 // Who has seen a job ended can start the next at once: never refused because the last one is still tidying up.

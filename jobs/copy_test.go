@@ -22,9 +22,10 @@ import (
 
 func TestStartCopy(t *testing.T) {
 	t.Parallel()
-	ctx, c := t.Context(), newTemporal(t)
+	ctx := t.Context()
+	c, in := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
-	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet)
+	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, in)
 
 	sub := jobs.CopySubmission{
 		JobID: jobs.NewID(), ProjectID: scene.Project.ID, UserID: scene.User.ID, UserName: scene.User.Name,

@@ -17,9 +17,10 @@ import (
 
 func TestStartDelivery(t *testing.T) {
 	t.Parallel()
-	ctx, c := t.Context(), newTemporal(t)
+	ctx := t.Context()
+	c, in := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
-	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithDelivery(30*time.Minute, time.Minute))
+	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, in, jobs.WithDelivery(30*time.Minute, time.Minute))
 
 	sub := jobs.DeliverySubmission{
 		JobID: jobs.NewID(), ProjectID: scene.Project.ID, UserID: scene.User.ID, UserName: scene.User.Name, Action: catalog.AddonInstall,

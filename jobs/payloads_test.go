@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/proto"
@@ -21,7 +20,7 @@ import (
 	"assetflow/activities"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	embedded "assetflow/embedded/temporal"
+	"assetflow/embedded/temporal/temporaltest"
 	"assetflow/jobs"
 	"assetflow/payload"
 	assetworker "assetflow/worker"
@@ -38,17 +37,15 @@ const hidden = "hidden-thing"
 
 // encrypting is a server with clients that encrypt, and one that sees what the server keeps.
 type encrypting struct {
-	addr string
-	raw  client.Client
+	server client.Options
+	raw    client.Client
 }
 
 func newEncrypting(t *testing.T) encrypting {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	e := encrypting{addr: server.Addr()}
-	e.raw, err = client.Dial(client.Options{HostPort: e.addr, Logger: log.NewStructuredLogger(quiet)})
+	e := encrypting{server: temporaltest.Prepared(t)}
+	var err error
+	e.raw, err = client.Dial(e.server)
 	require.NoError(t, err)
 	t.Cleanup(e.raw.Close)
 	return e
@@ -60,9 +57,9 @@ func (e encrypting) client(t *testing.T, ring string) (client.Client, converter.
 	keys, err := payload.ParseKeys(ring)
 	require.NoError(t, err)
 	data, failures := payload.Converters(payload.NewCodec(keys, true))
-	c, err := client.Dial(client.Options{
-		HostPort: e.addr, Logger: log.NewStructuredLogger(quiet), DataConverter: data, FailureConverter: failures,
-	})
+	options := e.server
+	options.DataConverter, options.FailureConverter = data, failures
+	c, err := client.Dial(options)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c, data
@@ -153,7 +150,7 @@ func TestEncryptedJob(t *testing.T) {
 	t.Parallel()
 	e, scene := newEncrypting(t), catalogtest.NewScene(t, catalogtest.New(t))
 	c, data := e.client(t, `{"primary": "2026-11", "keys": {`+novemberKey+`}}`)
-	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithDataConverter(data))
+	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithNamespace(e.server.Namespace), jobs.WithDataConverter(data))
 	reasons := []catalog.Reason{{ResourceType: "task", ResourceName: hidden, Code: "name_taken", Message: hidden}}
 	s := &steps{
 		beating: make(chan struct{}), release: make(chan struct{}),
@@ -175,7 +172,7 @@ func TestEncryptedJob(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, desc.GetPendingActivities()[0].GetHeartbeatDetails())
 	requireHidden(t, desc)
-	elsewhere := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet) // it has not been told
+	elsewhere := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithNamespace(e.server.Namespace)) // it has not been told
 	got, err := elsewhere.Get(t.Context(), sub.ProjectID, sub.JobID)
 	require.NoError(t, err)
 	require.Zero(t, got.Progress)
@@ -196,7 +193,7 @@ func TestAWorkerWithoutTheKey(t *testing.T) {
 	t.Parallel()
 	e, scene := newEncrypting(t), catalogtest.NewScene(t, catalogtest.New(t))
 	c, data := e.client(t, `{"primary": "2026-11", "keys": {`+novemberKey+`}}`)
-	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithDataConverter(data))
+	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithNamespace(e.server.Namespace), jobs.WithDataConverter(data))
 	old, _ := e.client(t, `{"primary": "2026-05", "keys": {`+mayKey+`}}`)
 	behind := worker.New(old, workflows.DataQueue, worker.Options{LocalActivityWorkerOnly: true})
 	assetworker.RegisterWorkflows(behind)
@@ -239,7 +236,7 @@ func TestEncryptedDelivery(t *testing.T) {
 	t.Parallel()
 	e, scene := newEncrypting(t), catalogtest.NewScene(t, catalogtest.New(t))
 	c, data := e.client(t, `{"primary": "2026-11", "keys": {`+novemberKey+`}}`)
-	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithDataConverter(data))
+	service := jobs.NewService(c, scene.Catalog, emptyStore(t), quiet, jobs.WithNamespace(e.server.Namespace), jobs.WithDataConverter(data))
 	w := worker.New(c, workflows.AddonQueue, worker.Options{})
 	assetworker.RegisterWorkflows(w)
 	w.RegisterActivityWithOptions(func(context.Context, activities.DeliveryJob, activities.DeliveryStep) error {

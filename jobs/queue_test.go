@@ -18,9 +18,9 @@ import (
 // or the sweep, has it started.
 func TestALostQueueIsWoken(t *testing.T) {
 	t.Parallel()
-	c := newTemporal(t)
+	c, in := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
-	service := jobs.NewService(c, scene.Catalog, nil, quiet)
+	service := jobs.NewService(c, scene.Catalog, nil, quiet, in)
 
 	for name, test := range map[string]struct {
 		age  time.Duration

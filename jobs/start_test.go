@@ -10,36 +10,32 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	"assetflow/embedded/temporal"
+	"assetflow/embedded/temporal/temporaltest"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
-	"assetflow/workflows"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// newTemporal starts a Temporal server of the test's own, to which no worker is connected.
-func newTemporal(t *testing.T) client.Client {
+// newTemporal connects to a Temporal server, in a namespace of the test's own without a worker, which the option names.
+func newTemporal(t *testing.T) (c client.Client, in jobs.Option) {
 	t.Helper()
-	server, err := temporal.Start(t.Context(), temporal.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	c, err := client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
+	server := temporaltest.Prepared(t)
+	c, err := client.Dial(server)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	return c
+	return c, jobs.WithNamespace(server.Namespace)
 }
 
 // A process may die between the two steps of discarding a refused job. A row without its package would then be carried
 // through by the next request of the same key, and fail; a package without its row is only swept.
 func TestARefusedJobLosesItsRowBeforeItsPackage(t *testing.T) {
 	t.Parallel()
-	c := newTemporal(t)
+	c, in := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
 
 	refused := jobs.NewID()
@@ -60,7 +56,7 @@ func TestARefusedJobLosesItsRowBeforeItsPackage(t *testing.T) {
 		Endpoint: store.URL, Region: "us-east-1", Bucket: "b", AccessKey: "ak", SecretKey: "sk", PathStyle: true,
 	})
 	require.NoError(t, err)
-	service := jobs.NewService(c, scene.Catalog, objects, quiet)
+	service := jobs.NewService(c, scene.Catalog, objects, quiet, in)
 
 	submission := jobs.ImportSubmission{
 		JobID: jobs.NewID(), ProjectID: scene.Project.ID, InstanceID: scene.Instance.ID, UserID: scene.User.ID,

@@ -10,15 +10,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"assetflow/activities"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	embedded "assetflow/embedded/temporal"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
@@ -28,14 +25,9 @@ import (
 func TestStartTemplateImportAndAwait(t *testing.T) {
 	t.Parallel()
 	ctx, quiet := t.Context(), slog.New(slog.DiscardHandler)
-	server, err := embedded.Start(ctx, embedded.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	c, err := client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	c, in := newTemporal(t)
 	scene := catalogtest.NewScene(t, catalogtest.New(t))
-	service := jobs.NewService(c, scene.Catalog, storeOfNothing(t), quiet)
+	service := jobs.NewService(c, scene.Catalog, storeOfNothing(t), quiet, in)
 
 	sub := jobs.TemplateSubmission{
 		JobID: jobs.NewID(), ProjectID: scene.Project.ID, UserID: scene.User.ID, UserName: scene.User.Name, FileName: "a.st",
@@ -47,7 +39,7 @@ func TestStartTemplateImportAndAwait(t *testing.T) {
 		require.Equal(t, sub.JobID, job.ID)
 		require.Equal(t, catalog.JobRunning, job.State)
 	}
-	err = service.CheckFree(ctx, catalog.ServiceTemplateImport, sub.ProjectID, sub.UserID)
+	err := service.CheckFree(ctx, catalog.ServiceTemplateImport, sub.ProjectID, sub.UserID)
 	require.Equal(t, jobs.CodeRunning, fault.CodeOf(err))
 	second := sub
 	second.JobID = jobs.NewID()
@@ -70,7 +62,7 @@ func TestStartTemplateImportAndAwait(t *testing.T) {
 	require.Equal(t, jobs.CodeNotFound, fault.CodeOf(err))
 
 	// With a worker it ends, which somebody hears who has started it, and somebody sees who has not.
-	elsewhere := jobs.NewService(c, scene.Catalog, storeOfNothing(t), quiet)
+	elsewhere := jobs.NewService(c, scene.Catalog, storeOfNothing(t), quiet, in)
 	type outcome struct {
 		job jobs.Job
 		err error

@@ -54,6 +54,8 @@ type FetcherOptions struct {
 	// FirstPause is how long the first pause between two tries is, of which each next one is twice as long; 250 ms when
 	// zero.
 	FirstPause time.Duration
+	// Received is told of bytes as they come in; nil: nobody is.
+	Received func(bytes int64)
 }
 
 // Fetcher reads objects of source regions over presigned URLs: from the places it may alone, and without following
@@ -65,6 +67,7 @@ type Fetcher struct {
 	piece      int
 	silence    time.Duration
 	firstPause time.Duration
+	received   func(bytes int64)
 }
 
 // NewFetcher makes a Fetcher; the error says which source is no base URL.
@@ -74,6 +77,9 @@ func NewFetcher(o FetcherOptions) (*Fetcher, error) {
 		return nil, fmt.Errorf("fetch from source regions: %w", err)
 	}
 	f := &Fetcher{allowed: allowed, piece: piece, silence: o.Silence, firstPause: o.FirstPause}
+	if f.received = o.Received; f.received == nil {
+		f.received = func(int64) {}
+	}
 	if f.silence == 0 {
 		f.silence = silence
 	}
@@ -249,6 +255,7 @@ func (r *Remote) connect(ctx context.Context, p []byte, off int64) (n int, err e
 	for n < len(p) {
 		got, err := resp.Body.Read(p[n:min(n+r.fetcher.piece, len(p))])
 		n += got
+		r.fetcher.received(int64(got))
 		if n == len(p) {
 			err = nil
 		}

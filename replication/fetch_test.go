@@ -87,7 +87,8 @@ func cutShort(w http.ResponseWriter, r *http.Request, content []byte, n int) {
 func TestReadRange(t *testing.T) {
 	t.Parallel()
 	s := serve(t, 1<<20+3, nil)
-	r := s.remote(t, replication.FetcherOptions{})
+	var received atomic.Int64
+	r := s.remote(t, replication.FetcherOptions{Received: func(n int64) { received.Add(n) }})
 	var group errgroup.Group
 	for range 8 {
 		group.Go(func() error {
@@ -105,6 +106,7 @@ func TestReadRange(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	require.Equal(t, `"1"`, r.ETag())
+	require.EqualValues(t, 8*(1+1<<20+3+100_000+1), received.Load())
 	for _, at := range [][2]int64{{-1, 1}, {1 << 20, 4}, {1<<20 + 4, 0}} {
 		require.Error(t, r.ReadRange(t.Context(), make([]byte, at[1]), at[0]), at)
 	}

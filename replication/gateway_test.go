@@ -11,20 +11,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"assetflow/embedded/s3"
 	"assetflow/fault"
 	"assetflow/replication"
 	"assetflow/storage"
+	"assetflow/storage/storagetest"
 )
 
 // A region's bucket, from the outside: what is sealed there leads to the bytes of the asset.
 func TestFromAnotherRegionsBucket(t *testing.T) {
-	gateway, err := s3.Start(t.Context(), s3.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir(), AccessKey: "a", SecretKey: "b"})
+	server, stop, err := storagetest.Server()
 	require.NoError(t, err)
-	defer gateway.Stop()
-	store, err := storage.Open(t.Context(), storage.Config{
-		Endpoint: gateway.Endpoint(), Bucket: "region-a", AccessKey: "a", SecretKey: "b", PathStyle: true,
-	})
+	defer func() { require.NoError(t, stop()) }()
+	server.Bucket = "region-a"
+	store, err := storage.Open(t.Context(), server)
 	require.NoError(t, err)
 	require.NoError(t, store.EnsureBucket(t.Context()))
 
@@ -55,7 +54,7 @@ func TestFromAnotherRegionsBucket(t *testing.T) {
 	// Region B has the info, the ring and the list of sources.
 	opened, err := replication.Open(keys, info, "region-b", time.Now())
 	require.NoError(t, err)
-	fetcher, err := replication.NewFetcher(replication.FetcherOptions{Sources: []string{gateway.Endpoint()}, FirstPause: time.Millisecond})
+	fetcher, err := replication.NewFetcher(replication.FetcherOptions{Sources: []string{server.Endpoint}, FirstPause: time.Millisecond})
 	require.NoError(t, err)
 	defer fetcher.Close()
 	read := func() (replication.ManifestFile, error) {

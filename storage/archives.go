@@ -39,6 +39,12 @@ func (s *Store) OpenArchive(ctx context.Context, key string, size int64) *Object
 	return newObject(ctx, s, key, size)
 }
 
+// StatArchive tells whether there is an archive at key, and its size in bytes.
+func (s *Store) StatArchive(ctx context.Context, key string) (size int64, found bool, err error) {
+	size, found, err = s.stat(ctx, key)
+	return size, found, failure(ctx, "look for archive "+key, err)
+}
+
 // DeleteArchive removes the archive at key and aborts unfinished uploads of it. Where there is nothing it does nothing.
 func (s *Store) DeleteArchive(ctx context.Context, key string) error { return s.DeleteStaged(ctx, key) }
 

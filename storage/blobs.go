@@ -53,16 +53,30 @@ func (s *Store) PutBlob(ctx context.Context, sha256 string, size int64, r io.Rea
 
 // HasBlob tells whether the blob exists.
 func (s *Store) HasBlob(ctx context.Context, sha256 string) (bool, error) {
+	_, found, err := s.StatBlob(ctx, sha256)
+	return found, err
+}
+
+// StatBlob tells whether the blob exists, and its size in bytes.
+func (s *Store) StatBlob(ctx context.Context, sha256 string) (size int64, found bool, err error) {
 	if !isDigest(sha256) {
-		return false, errDigest
+		return 0, false, errDigest
 	}
-	key := BlobKey(sha256)
-	_, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
-	// The answer to a HEAD has no body to tell a missing bucket from a missing object.
-	if isNotFound(err) {
-		return false, nil
+	size, found, err = s.stat(ctx, BlobKey(sha256))
+	return size, found, failure(ctx, "look for blob "+sha256, err)
+}
+
+// stat tells whether there is an object at key, and its size.
+func (s *Store) stat(ctx context.Context, key string) (size int64, found bool, err error) {
+	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key})
+	switch {
+	case isNotFound(err): // the answer to a HEAD has no body to tell a missing bucket from a missing object
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
+	default:
+		return value(head.ContentLength), true, nil
 	}
-	return err == nil, failure(ctx, "look for blob "+sha256, err)
 }
 
 // OpenBlob streams the blob and gives its size; NotFound "storage.not_found" where there is none. A connection that

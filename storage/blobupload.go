@@ -144,6 +144,7 @@ func (u *BlobUpload) Complete(ctx context.Context, parts []BlobPart) error {
 	}, u.store.writing)
 	switch {
 	case err == nil:
+		u.store.wrote(key, size)
 		return nil
 	case hasCode(err, "InvalidPart", "InvalidPartOrder", "BadDigest"):
 		return fmt.Errorf("complete blob %s: %w", u.digest, errChanged.Wrap(err))

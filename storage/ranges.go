@@ -66,6 +66,7 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 		}
 		n, err := r.body.Read(p[:min(int64(len(p)), r.end-r.off)])
 		r.off += int64(n)
+		r.store.readBytes(r.key, n)
 		if n > 0 {
 			r.fruitless = 0
 		}

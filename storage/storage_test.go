@@ -80,14 +80,10 @@ func TestEmbedded(t *testing.T) {
 
 // TestMinIO runs the suite on the server that the environment names, such as a MinIO as in production.
 func TestMinIO(t *testing.T) {
-	endpoint := os.Getenv("ASSETFLOW_TEST_S3_ENDPOINT")
-	if endpoint == "" {
-		t.Skip("ASSETFLOW_TEST_S3_ENDPOINT is not set: set it to the URL of a running S3 server such as MinIO, with " +
-			"ASSETFLOW_TEST_S3_ACCESS_KEY and ASSETFLOW_TEST_S3_SECRET_KEY, to run the suite there too")
-	}
-	cfg := storage.Config{
-		Endpoint: endpoint, Region: os.Getenv("ASSETFLOW_TEST_S3_REGION"), PathStyle: true,
-		AccessKey: os.Getenv("ASSETFLOW_TEST_S3_ACCESS_KEY"), SecretKey: os.Getenv("ASSETFLOW_TEST_S3_SECRET_KEY"),
+	cfg, ok := storagetest.Named()
+	if !ok {
+		t.Skipf("%s is not set: set it to the URL of a running S3 server such as MinIO, with "+
+			"ASSETFLOW_TEST_S3_ACCESS_KEY and ASSETFLOW_TEST_S3_SECRET_KEY, to run the suite there too", storagetest.EndpointVariable)
 	}
 	storagetest.Run(t, func(t *testing.T) *storage.Store { return open(t, cfg) })
 }

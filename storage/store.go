@@ -39,6 +39,8 @@ type Config struct {
 
 	// PresignEndpoint is the URL under which those who follow presigned URLs reach the server; empty: Endpoint.
 	PresignEndpoint string
+
+	Meter Meter // nil: nobody counts
 }
 
 // Store is one bucket. It is safe for concurrent use.
@@ -48,6 +50,7 @@ type Store struct {
 	buffers *buffers
 	writing func(*s3.Options) // options of requests that write objects
 	presign *s3.PresignClient
+	meter   Meter // may be nil
 }
 
 // Open makes a store. It reads the SDK's configuration where cfg leaves something out, and makes no request.
@@ -89,6 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
 		}
 	}), cfg.Bucket)
+	store.meter = cfg.Meter
 	if cfg.PresignEndpoint != "" {
 		store.presign = presigning(store.client, cfg.PresignEndpoint)
 	}

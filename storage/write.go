@@ -33,6 +33,11 @@ var grace = 2 * time.Second
 // no limit across uploads, makes the object visible before anybody can compare a digest, and cancels parts in
 // flight at the moment it aborts.
 func (s *Store) write(ctx context.Context, key string, src *source, size int64, accept func() error) (touched bool, err error) {
+	defer func() {
+		if err == nil {
+			s.wrote(key, src.size)
+		}
+	}()
 	head, err := src.head(ctx, s.buffers, classFor(size))
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -12,17 +12,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 
 	"assetflow/addons"
 	"assetflow/addons/addonstest"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	embeddeds3 "assetflow/embedded/s3"
-	embedded "assetflow/embedded/temporal"
+	"assetflow/embedded/temporal/temporaltest"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
+	"assetflow/storage/storagetest"
 	"assetflow/worker"
 	"assetflow/workflows"
 )
@@ -133,21 +132,17 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	server, err := embedded.Start(t.Context(), embedded.Options{SearchAttributes: workflows.SearchAttributeNames(), Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
+	server := temporaltest.Prepared(t)
 	s := &scene{Scene: catalogtest.NewScene(t, catalogtest.New(t)), t: t, targets: targets{}}
-	s.client, err = client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
+	var err error
+	s.client, err = client.Dial(server)
 	require.NoError(t, err)
 	t.Cleanup(s.client.Close)
 
-	cfg := storage.Config{Region: "eu-test-1", AccessKey: "test-key", SecretKey: "test-secret", PathStyle: true, Bucket: "test"}
-	gateway, err := embeddeds3.Start(t.Context(), embeddeds3.Options{
-		Addr: "127.0.0.1:0", DataDir: t.TempDir(), Region: cfg.Region, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey,
-	})
+	cfg, stop, err := storagetest.Server()
 	require.NoError(t, err)
-	t.Cleanup(func() { gateway.Stop() })
-	cfg.Endpoint = gateway.Endpoint()
+	t.Cleanup(func() { require.NoError(t, stop()) })
+	cfg.Bucket = "test-" + uuid.NewString()
 	s.store, err = storage.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	require.NoError(t, s.store.EnsureBucket(t.Context()))
@@ -157,7 +152,7 @@ func newScene(t *testing.T) *scene {
 	require.NoError(t, err)
 	s.targets["gitops"], err = buckets.For(s.Project.ID, "gitops")
 	require.NoError(t, err)
-	s.jobs = jobs.NewService(s.client, s.Catalog, s.store, quiet)
+	s.jobs = jobs.NewService(s.client, s.Catalog, s.store, quiet, jobs.WithNamespace(server.Namespace))
 	s.place = s.NewEnvironment(t)
 	return s
 }

@@ -1,28 +1,22 @@
 package worker_test
 
 import (
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 
-	embedded "assetflow/embedded/temporal"
+	"assetflow/embedded/temporal/temporaltest"
 	"assetflow/worker"
 )
 
 // The schedule is made once by many workers at once, follows the settings, and stays paused where an operator paused it.
 func TestEnsureSchedule(t *testing.T) {
 	t.Parallel()
-	quiet := slog.New(slog.DiscardHandler)
-	server, err := embedded.Start(t.Context(), embedded.Options{Addr: "127.0.0.1:0", Logger: quiet})
-	require.NoError(t, err)
-	t.Cleanup(server.Stop)
-	c, err := client.Dial(client.Options{HostPort: server.Addr(), Logger: log.NewStructuredLogger(quiet)})
+	c, err := client.Dial(temporaltest.Server(t))
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 

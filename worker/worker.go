@@ -17,6 +17,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/replication"
 	"assetflow/storage"
+	"assetflow/telemetry"
 	"assetflow/workflows"
 )
 
@@ -47,6 +48,8 @@ type Options struct {
 	// Jobs looks after jobs beyond their own steps; nil: the sweep settles none, and those that wait are left to another
 	// worker.
 	Jobs Jobs
+	// Metrics count steps and measure them; nil: nothing is counted.
+	Metrics *telemetry.Metrics
 	// Interceptors see every workflow and step: for tracing, and for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
 }
@@ -80,6 +83,7 @@ type Jobs interface {
 type Worker struct {
 	data        worker.Worker
 	addons      worker.Worker // nil without targets
+	failed      chan error
 	handover    *handover
 	stopTimeout time.Duration
 }
@@ -125,6 +129,11 @@ func New(c client.Client, opts Options) *Worker {
 		opts.Copies.ParallelFiles = defaultFiles
 	}
 	handover := newHandover()
+	seeing := []interceptor.WorkerInterceptor{handover}
+	if opts.Metrics != nil {
+		seeing = append(seeing, &counting{metrics: opts.Metrics})
+	}
+	failed := make(chan error, 1)
 	settings := worker.Options{
 		WorkerStopTimeout:                  opts.StopTimeout + handoverTime,
 		MaxConcurrentActivityExecutionSize: opts.Parallel,
@@ -132,7 +141,13 @@ func New(c client.Client, opts Options) *Worker {
 		MaxConcurrentActivityTaskPollers:   pollers,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		DefaultHeartbeatThrottleInterval:   heartbeatThrottle,
-		Interceptors:                       append([]interceptor.WorkerInterceptor{handover}, opts.Interceptors...),
+		Interceptors:                       append(seeing, opts.Interceptors...),
+		OnFatalError: func(err error) {
+			select {
+			case failed <- err:
+			default: // the first is told
+			}
+		},
 	}
 	if opts.Version != (Version{}) {
 		settings.DeploymentOptions = worker.DeploymentOptions{UseVersioning: true, Version: worker.WorkerDeploymentVersion(opts.Version)}
@@ -165,7 +180,7 @@ func New(c client.Client, opts Options) *Worker {
 	w.RegisterActivity(sweep)
 	if opts.Targets == nil {
 		opts.Logger.Info("no targets are known to this worker: it delivers no add-ons")
-		return &Worker{data: w, handover: handover, stopTimeout: opts.StopTimeout}
+		return &Worker{data: w, failed: failed, handover: handover, stopTimeout: opts.StopTimeout}
 	}
 	d := worker.New(c, workflows.AddonQueue, settings)
 	d.RegisterWorkflowWithOptions(workflows.DeliverAddon, pinned)
@@ -173,7 +188,7 @@ func New(c client.Client, opts Options) *Worker {
 		Catalog: opts.Catalog, Storage: opts.Storage, Targets: opts.Targets, Logger: opts.Logger,
 	})
 	d.RegisterActivity(end)
-	return &Worker{data: w, addons: d, handover: handover, stopTimeout: opts.StopTimeout}
+	return &Worker{data: w, addons: d, failed: failed, handover: handover, stopTimeout: opts.StopTimeout}
 }
 
 // What becomes of a workflow that runs when another version of the workers becomes the current one. A job is short: it
@@ -208,6 +223,10 @@ func (w *Worker) Start() error {
 	}
 	return nil
 }
+
+// Failed gives the error for which Temporal gives this worker no tasks any more, and never will: its namespace is gone, or
+// it does not speak with this version. Nothing is polled then.
+func (w *Worker) Failed() <-chan error { return w.failed }
 
 // Stop stops polling and waits until the running steps have ended. Those that have not within the stop timeout are handed
 // over to other workers; Stop returns once the server knows, or 5 s later.

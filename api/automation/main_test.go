@@ -287,7 +287,7 @@ func newDeployment(t *testing.T) *deployment {
 // renew puts the handler together again after a change of what it works with.
 func (d *deployment) renew(pace middleware.Pace) {
 	logger := slog.New(slog.DiscardHandler)
-	engine := middleware.NewEngine(logger, middleware.NewForms(automation.WriteError))
+	engine := middleware.NewEngine(logger, nil, middleware.NewForms("automation", automation.WriteError))
 	automation.Register(engine, automation.Options{
 		Auth: d.auth, Jobs: d.jobs, Templates: d.catalog, Submissions: d.catalog, Staging: d.staging, Blobs: d.blobs,
 		Logger: logger, MaxUploadBytes: maxUpload, Wait: d.wait, Version: "1.2.3",

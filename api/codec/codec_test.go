@@ -66,7 +66,7 @@ func newDeployment(t *testing.T) *deployment {
 	d.codec = payload.NewCodec(ring, true)
 
 	logger := slog.New(slog.DiscardHandler)
-	engine := middleware.NewEngine(logger, middleware.NewForms(native.WriteError))
+	engine := middleware.NewEngine(logger, nil, middleware.NewForms("native", native.WriteError))
 	codec.Register(engine, codec.Options{
 		Auth: people, Logger: logger, Payloads: codec.Payloads{Codec: d.codec, Readers: []string{d.readerID}, Origins: []string{ui}},
 	})

@@ -63,7 +63,7 @@ func newStack(t *testing.T) *stack {
 	require.NoError(t, s.auth.GrantRole(ctx, s.anna.ID, foreign.ID, "Submit"))
 
 	engine := gin.New()
-	engine.Use(middleware.RequestID, middleware.AccessLog(logger), middleware.Recovery(logger, middleware.NewForms(iam.WriteError)))
+	engine.Use(middleware.RequestID, middleware.AccessLog(logger), middleware.Recovery(logger, middleware.NewForms("iam", iam.WriteError)))
 	iam.Register(engine, s.auth)
 	s.handler = engine
 	return s

@@ -175,7 +175,7 @@ func newFullRegion(t *testing.T, name string) *region {
 
 func (r *region) newHandler(cat metastudio.Catalog) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
-	engine := middleware.NewEngine(logger, middleware.NewForms(metastudio.WriteError))
+	engine := middleware.NewEngine(logger, nil, middleware.NewForms("metastudio", metastudio.WriteError))
 	metastudio.Register(engine, metastudio.Options{
 		Auth: r.auth, Jobs: r.jobs, Catalog: cat, Submissions: r.catalog, Storage: r.store, Logger: logger,
 		Region: r.name, Replication: r.config,

@@ -4,11 +4,13 @@ import (
 	"log/slog"
 
 	"github.com/gin-gonic/gin"
+
+	"assetflow/telemetry"
 )
 
 // NewEngine makes the router that contracts register on, with what every request passes first. Paths that no contract
-// has are answered by forms; the access log is at debug level for the routes in quiet.
-func NewEngine(logger *slog.Logger, forms *Forms, quiet ...string) *gin.Engine {
+// has are answered by forms; the access log is at debug level for the routes in quiet. nil metrics count nothing.
+func NewEngine(logger *slog.Logger, metrics *telemetry.Metrics, forms *Forms, quiet ...string) *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
@@ -16,7 +18,7 @@ func NewEngine(logger *slog.Logger, forms *Forms, quiet ...string) *gin.Engine {
 	r.UseEscapedPath = true         // see UnescapeParams
 	r.UnescapePathValues = false
 	r.ContextWithFallback = true
-	r.Use(RequestID, AccessLog(logger, quiet...), Recovery(logger, forms), LimitHeaders(forms), UnescapeParams)
+	r.Use(Count(metrics, forms), RequestID, AccessLog(logger, quiet...), Recovery(logger, forms), LimitHeaders(forms), UnescapeParams)
 	r.NoRoute(forms.NoRoute)
 	r.NoMethod(forms.NoMethod)
 	return r

@@ -6,6 +6,7 @@ package middleware
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -37,33 +38,39 @@ type ErrorForm func(c *gin.Context, err error)
 // Forms finds the contract that a path belongs to.
 type Forms struct {
 	prefixes []prefix
-	fallback ErrorForm
+	fallback prefix
 }
 
 type prefix struct {
-	path string
-	form ErrorForm
+	contract, path string
+	form           ErrorForm
 }
 
-// NewForms makes a Forms that answers paths under no known prefix with fallback.
-func NewForms(fallback ErrorForm) *Forms { return &Forms{fallback: fallback} }
+// NewForms makes a Forms that answers paths under no known prefix with fallback, the form of the named contract.
+func NewForms(contract string, fallback ErrorForm) *Forms {
+	return &Forms{fallback: prefix{contract: contract, form: fallback}}
+}
 
-// Add says that paths under prefix, such as "/v2/", are answered with form. A "*" in prefix stands for one segment. The
-// first prefix that matches counts.
-func (f *Forms) Add(path string, form ErrorForm) *Forms {
-	f.prefixes = append(f.prefixes, prefix{path: path, form: form})
+// Add says that paths under prefix, such as "/v2/", belong to the contract and are answered with form. A "*" in prefix
+// stands for one segment. The first prefix that matches counts.
+func (f *Forms) Add(contract, path string, form ErrorForm) *Forms {
+	f.prefixes = append(f.prefixes, prefix{contract: contract, path: path, form: form})
 	return f
 }
 
 // Write answers the request in the form of the contract its path belongs to.
-func (f *Forms) Write(c *gin.Context, err error) {
+func (f *Forms) Write(c *gin.Context, err error) { f.of(c.Request).form(c, err) }
+
+// Contract names the contract that the request's path belongs to.
+func (f *Forms) Contract(r *http.Request) string { return f.of(r).contract }
+
+func (f *Forms) of(r *http.Request) prefix {
 	for _, p := range f.prefixes {
-		if isUnder(c.Request.URL.EscapedPath(), p.path) { // which is what routes are matched on
-			p.form(c, err)
-			return
+		if isUnder(r.URL.EscapedPath(), p.path) { // which is what routes are matched on
+			return p
 		}
 	}
-	f.fallback(c, err)
+	return f.fallback
 }
 
 // isUnder reports whether the path begins with the prefix.

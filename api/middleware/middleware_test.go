@@ -96,7 +96,7 @@ func TestAccessLog(t *testing.T) {
 	logger := slog.New(telemetry.WithContextAttributes(slog.NewJSONHandler(&log, nil)))
 	form := plainForm("form")
 	engine := gin.New()
-	engine.Use(middleware.RequestID, middleware.AccessLog(logger, "/quiet"), middleware.Recovery(logger, middleware.NewForms(form)))
+	engine.Use(middleware.RequestID, middleware.AccessLog(logger, "/quiet"), middleware.Recovery(logger, middleware.NewForms("test", form)))
 	engine.GET("/things/:id", middleware.Authenticate(fakeAuth{}, form), func(c *gin.Context) { c.String(http.StatusOK, "four") })
 	engine.GET("/fails", func(c *gin.Context) { form(c, errors.New("the disk is full")) })
 	engine.GET("/quiet", func(c *gin.Context) { c.Status(http.StatusOK) })
@@ -133,7 +133,7 @@ func TestRecovery(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	forms := middleware.NewForms(plainForm("fallback")).Add("/v2/", plainForm("v2"))
+	forms := middleware.NewForms("test", plainForm("fallback")).Add("two", "/v2/", plainForm("v2"))
 	engine := gin.New()
 	engine.Use(middleware.RequestID, middleware.AccessLog(logger), middleware.Recovery(logger, forms))
 	engine.GET("/v2/panics", func(*gin.Context) { panic("the moon fell down") })
@@ -183,7 +183,7 @@ func TestRecovery(t *testing.T) {
 func TestLimitHeaders(t *testing.T) {
 	t.Parallel()
 	engine := gin.New()
-	engine.Use(middleware.LimitHeaders(middleware.NewForms(plainForm("form"))))
+	engine.Use(middleware.LimitHeaders(middleware.NewForms("test", plainForm("form"))))
 	engine.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "in") })
 	for _, tc := range []struct {
 		name   string

@@ -225,7 +225,7 @@ func newDeployment(t *testing.T) *deployment {
 func (d *deployment) newHandler() http.Handler { return d.handlerOf(d.catalog, d.store) }
 
 func (d *deployment) handlerOf(cat native.Catalog, blobs native.Blobs) http.Handler {
-	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(native.WriteError))
+	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), nil, middleware.NewForms("native", native.WriteError))
 	native.Register(engine, native.Options{
 		Auth: d.auth, Jobs: d.jobs, Catalog: cat, Staging: d.staging, Blobs: blobs, Targets: d.targets, Logger: slog.New(slog.DiscardHandler),
 		MaxUploadBytes: maxUpload, TrashLifetime: d.lifetime,

@@ -203,7 +203,7 @@ func newDeployment(t *testing.T) *deployment {
 
 func (d *deployment) newHandler(pace middleware.Pace) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
-	engine := middleware.NewEngine(logger, middleware.NewForms(roma.WriteError))
+	engine := middleware.NewEngine(logger, nil, middleware.NewForms("roma", roma.WriteError))
 	roma.Register(engine, roma.Options{
 		Auth: d.auth, Jobs: d.jobs, Instances: d.catalog, Submissions: d.catalog, Archives: d.archives, Staging: d.staging,
 		ArchiveStore: d.archived, Logger: logger, MaxUploadBytes: d.maxUpload,

@@ -184,7 +184,7 @@ func TestIdempotentImportIsCarriedThrough(t *testing.T) {
 // The form of a refusal that is seen only after a long wait.
 func TestPendingForm(t *testing.T) {
 	t.Parallel()
-	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(roma.WriteError))
+	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), nil, middleware.NewForms("roma", roma.WriteError))
 	engine.POST("/v2/x", func(c *gin.Context) {
 		roma.WriteError(c, fault.New(fault.Conflict, middleware.CodePending, "Try again.").WithDetails("7"))
 	})

@@ -137,7 +137,7 @@ func TestOutsideTheDocument(t *testing.T) {
 // The form of a refusal that is seen only after a long wait.
 func TestPendingForm(t *testing.T) {
 	t.Parallel()
-	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), middleware.NewForms(servicestage.WriteError))
+	engine := middleware.NewEngine(slog.New(slog.DiscardHandler), nil, middleware.NewForms("servicestage", servicestage.WriteError))
 	engine.POST("/v3/x", func(c *gin.Context) {
 		servicestage.WriteError(c, fault.New(fault.Conflict, middleware.CodePending, "Try again.").WithDetails("7"))
 	})

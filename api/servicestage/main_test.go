@@ -199,7 +199,7 @@ func newFullDeployment(t *testing.T) *deployment {
 
 func (d *deployment) newHandler(cat servicestage.Catalog) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
-	engine := middleware.NewEngine(logger, middleware.NewForms(servicestage.WriteError))
+	engine := middleware.NewEngine(logger, nil, middleware.NewForms("servicestage", servicestage.WriteError))
 	servicestage.Register(engine, servicestage.Options{
 		Auth: d.auth, Jobs: d.jobs, Catalog: cat, Targets: d.targets, Submissions: d.catalog, Logger: logger,
 	})

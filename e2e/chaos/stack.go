@@ -11,6 +11,7 @@ import (
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
 	"assetflow/e2e/process"
+	"assetflow/freeport"
 )
 
 // stack is the service as processes, and this process's own way to what they stand on.
@@ -35,7 +36,7 @@ func startStack(ctx context.Context, dir string, fail context.CancelCauseFunc) (
 	keys := [2]string{"chaos", rand.Text()}
 	addrs := map[process.Role]string{}
 	for _, role := range []process.Role{process.Temporal, process.S3, process.API} {
-		if addrs[role], err = process.FreeAddr(ctx); err != nil {
+		if addrs[role], err = freeport.Addr(ctx); err != nil {
 			return nil, err
 		}
 	}

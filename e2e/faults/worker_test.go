@@ -22,6 +22,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
+	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"assetflow/addons"
 	"assetflow/catalog"
@@ -102,6 +104,7 @@ func runWorker(spec string) error {
 	if err != nil {
 		return err
 	}
+	sdkworker.SetStickyWorkflowCacheSize(0) // or the workflow's next step waits 5 s for the worker that is dead
 	w := worker.New(c, worker.Options{
 		Catalog: cat, Storage: store, Logger: logger, Copies: copies, Targets: targets, Interceptors: []interceptor.WorkerInterceptor{k},
 	})
@@ -128,6 +131,37 @@ func (k *killer) InterceptActivity(_ context.Context, next interceptor.ActivityI
 	a := &killActivity{killer: k}
 	a.Next = next
 	return a
+}
+
+// InterceptWorkflow shortens the silence after which a worker counts as dead: the tests would do little but wait for it.
+func (k *killer) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
+	i := &impatient{}
+	i.Next = next
+	return i
+}
+
+// silence is many times what a step takes to tell that it lives.
+const silence = 4 * time.Second
+
+type impatient struct {
+	interceptor.WorkflowInboundInterceptorBase
+}
+
+func (i *impatient) Init(out interceptor.WorkflowOutboundInterceptor) error {
+	o := &impatientSteps{}
+	o.Next = out
+	return i.Next.Init(o)
+}
+
+type impatientSteps struct {
+	interceptor.WorkflowOutboundInterceptorBase
+}
+
+func (o *impatientSteps) ExecuteActivity(ctx workflow.Context, activity string, args ...any) workflow.Future {
+	if workflow.GetActivityOptions(ctx).HeartbeatTimeout > silence {
+		ctx = workflow.WithHeartbeatTimeout(ctx, silence)
+	}
+	return o.Next.ExecuteActivity(ctx, activity, args...)
 }
 
 type killActivity struct {

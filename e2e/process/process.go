@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -255,25 +254,4 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill() // one that has ended already is what we want
 	<-p.ended
 	_ = p.stdin.Close()
-}
-
-// Ports of a process that is down for a moment must not be handed out to somebody else: they lie below the range from
-// which Linux and others take ports for connections.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-	portTries = 100
-)
-
-// FreeAddr gives an address of loopback that nobody listens on.
-func FreeAddr(ctx context.Context) (string, error) {
-	var err error
-	for range portTries {
-		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
-		var ln net.Listener
-		if ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", addr); err == nil {
-			return addr, ln.Close()
-		}
-	}
-	return "", fmt.Errorf("find a free port: %w", err)
 }

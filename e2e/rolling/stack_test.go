@@ -20,6 +20,7 @@ import (
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
 	"assetflow/e2e/process"
+	"assetflow/freeport"
 )
 
 // How the processes stop. A drain ends with its last request, so that it may take long decides nothing; steps of a worker
@@ -71,7 +72,7 @@ func newStack(t *testing.T) *stack {
 	})
 	keys := [2]string{"rolling", rand.Text()}
 	addr := func() string {
-		a, err := process.FreeAddr(t.Context())
+		a, err := freeport.Addr(t.Context())
 		require.NoError(t, err)
 		return a
 	}
@@ -132,7 +133,7 @@ func (s *stack) startAPI(name string, settings ...string) (addr string) {
 	addr, ok := s.apis[name]
 	if !ok {
 		var err error
-		addr, err = process.FreeAddr(s.t.Context())
+		addr, err = freeport.Addr(s.t.Context())
 		require.NoError(s.t, err)
 		s.apis[name] = addr
 	}

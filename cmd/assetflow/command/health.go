@@ -103,8 +103,8 @@ func (a *app) healthWorkerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "worker",
 		Short: "Tell whether the worker of this host asks for tasks",
-		Long: `Asks Temporal whether a worker on this host has asked it for tasks within the last two minutes. A worker listens on
-no port, and one that hangs has a process, too.
+		Long: `Asks Temporal whether a worker on this host has asked it for tasks within the last two minutes. A worker needs
+no port for that, and one that hangs has a process, too.
 
 ` + settingsHelp,
 		Example: `  assetflow health worker --temporal-address temporal:7233`,

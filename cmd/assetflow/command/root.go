@@ -73,7 +73,8 @@ itself, its administration, and the client with which packages are moved, add-on
 		a.trashCommand(), a.auditCommand())
 	add(groupPackage, a.packageCommand(), a.templateCommand())
 	add(groupAddon, a.environmentCommand(), a.addonCommand())
-	add(groupService, a.apiCommand(), a.workerCommand(), a.workerVersionCommand(), a.migrateCommand(), a.configCommand(), a.healthCommand(), a.masterKeyCommand(), a.keyRingCommand())
+	add(groupService, a.apiCommand(), a.workerCommand(), a.workerVersionCommand(), a.migrateCommand(), a.configCommand(), a.healthCommand(),
+		a.checkCommand(), a.sweepCommand(), a.masterKeyCommand(), a.keyRingCommand())
 	add(groupAdmin, a.userCommand(), a.projectCommand(), a.instanceCommand())
 	root.AddCommand(a.versionCommand())
 	return root

@@ -56,6 +56,7 @@ func (a *app) withBackends(ctx context.Context, f *settingsFlags, needs config.N
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
+	b.Metrics.Built(Version)
 	return run(b)
 }
 
@@ -80,6 +81,9 @@ sends it no more; then requests under way have http.drain_timeout to end. An upl
 		ctx := cmd.Context()
 		return a.withBackends(ctx, flags, config.NeedDatabase|config.NeedMasterKey, func(b *serve.Backends) error {
 			if err := b.Check(ctx); err != nil {
+				return err
+			}
+			if err := b.ListenForOperators(ctx); err != nil {
 				return err
 			}
 			ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.Config.HTTP.Addr)
@@ -112,6 +116,9 @@ With worker.deployment_name and worker.build_id the worker has a version: it get
 		ctx := cmd.Context()
 		return a.withBackends(ctx, flags, config.NeedDatabase, func(b *serve.Backends) error {
 			if err := b.Check(ctx); err != nil {
+				return err
+			}
+			if err := b.ListenForOperators(ctx); err != nil {
 				return err
 			}
 			return b.Worker(ctx)

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	tlog "go.temporal.io/sdk/log"
 
 	"assetflow/addons"
@@ -27,6 +28,7 @@ import (
 	"assetflow/payload"
 	"assetflow/replication"
 	"assetflow/storage"
+	"assetflow/telemetry"
 	"assetflow/worker"
 	"assetflow/workflows"
 )
@@ -50,7 +52,12 @@ type Backends struct {
 	KeyRing  *replication.KeyRing // nil: this region takes part in no copies
 	Fetcher  *replication.Fetcher // reads from the regions that are copied from
 	Targets  *addons.Targets      // where add-ons can be delivered to
+	Metrics  *telemetry.Metrics
 	Logger   *slog.Logger
+	// Interceptors see every workflow and step of Worker: for tests that hold a step.
+	Interceptors []interceptor.WorkerInterceptor
+
+	operators net.Listener // nil: operators are not answered
 }
 
 // Open opens the backends that the configuration names. It changes nothing in them; whether they answer is what Check
@@ -62,6 +69,9 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 			err = errors.Join(err, b.Close())
 		}
 	}()
+	if b.Metrics, err = newMetrics(logger); err != nil {
+		return nil, err
+	}
 	if b.KeyRing, err = keyRing(cfg); err != nil {
 		return nil, err
 	}
@@ -69,14 +79,17 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		return nil, err
 	}
 	if b.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{
-		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput,
+		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput, Received: b.Metrics.Copied,
 	}); err != nil {
 		return nil, fault.New(fault.Invalid, "config.sources", "replication.sources is not right: %s.", err)
 	}
-	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger); err != nil {
+	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger, catalog.WithJobWatch(jobs.CountChanges(b.Metrics))); err != nil {
 		return nil, err
 	}
-	if b.Storage, err = openStorage(ctx, cfg.S3); err != nil {
+	if err = watchPools(b.Metrics, b.Catalog); err != nil {
+		return nil, err
+	}
+	if b.Storage, err = openStorage(ctx, cfg.S3, b.Metrics); err != nil {
 		return nil, err
 	}
 	if b.Targets, err = targets(cfg, b.Storage, logger); err != nil {
@@ -85,7 +98,8 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	data, failures := payload.Converters(b.Payloads)
 	options, err := connect(cfg.Temporal, client.Options{
 		DataConverter: data, FailureConverter: failures,
-		Logger: tlog.NewStructuredLogger(logger.With("component", "temporal")),
+		Logger:         tlog.NewStructuredLogger(logger.With("component", "temporal")),
+		MetricsHandler: b.Metrics.Temporal(),
 	})
 	if err != nil {
 		return nil, err
@@ -103,6 +117,9 @@ func (b *Backends) Close() error {
 	}
 	if b.Fetcher != nil {
 		b.Fetcher.Close()
+	}
+	if b.operators != nil {
+		_ = b.operators.Close() // it may have been served, and closed with that
 	}
 	if b.Catalog != nil {
 		return b.Catalog.Close()
@@ -207,6 +224,13 @@ func (b *Backends) awaitSearchAttributes(ctx context.Context) error {
 	}
 }
 
+// dependencies are the checks of /readyz by the name of what is asked.
+func (b *Backends) dependencies() map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
+	}
+}
+
 // API answers requests on ln until ctx ends, then announces its end, lets requests under way end, and returns. It closes ln.
 func (b *Backends) API(ctx context.Context, ln net.Listener, version string) error {
 	keys, err := masterKey(b.Config)
@@ -214,8 +238,13 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 		_ = ln.Close()
 		return err
 	}
+	if err := b.Metrics.WatchJobs(jobs.OpenJobs(b.Catalog)); err != nil {
+		_ = ln.Close()
+		return fmt.Errorf("watch the jobs: %w", err)
+	}
+	ready := b.dependencies()
 	handler := api.New(api.Options{ //nolint:contextcheck // every request brings a context of its own
-		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger)),
+		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger), auth.WithMetrics(b.Metrics)),
 		Jobs:    b.jobs(),
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
@@ -224,16 +253,16 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 			KeyRing: b.KeyRing, Lifetime: b.Config.Replication.Lifetime, Trusts: b.Fetcher.Trusts,
 		},
 		Targets: b.Targets,
-		Ready: map[string]func(context.Context) error{
-			"database": b.Catalog.Ping, "s3": b.checkStorage, "temporal": b.checkTemporal,
-		},
+		Metrics: b.Metrics, Ready: ready,
 	})
-	b.Logger.InfoContext(ctx, "listening", "address", ln.Addr().String(), "version", version)
-	end := api.Shutdown{Delay: b.Config.HTTP.ShutdownDelay, Drain: b.Config.HTTP.DrainTimeout}
-	if err := api.Serve(ctx, ln, handler, b.Logger, end); err != nil {
-		return fmt.Errorf("serve the API: %w", err)
-	}
-	return nil
+	return b.whileObserved(ctx, ready, func(ctx context.Context) error {
+		b.Logger.InfoContext(ctx, "listening", "address", ln.Addr().String(), "version", version)
+		end := api.Shutdown{Delay: b.Config.HTTP.ShutdownDelay, Drain: b.Config.HTTP.DrainTimeout}
+		if err := api.Serve(ctx, ln, handler, b.Logger, end); err != nil {
+			return fmt.Errorf("serve the API: %w", err)
+		}
+		return nil
+	})
 }
 
 func (b *Backends) jobs() *jobs.Service {
@@ -258,7 +287,7 @@ func (b *Backends) Worker(ctx context.Context) error {
 	opts := worker.Options{
 		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
 		KeepTrash: b.Config.Trash.Keep, KeepArchives: b.Config.Archive.Keep, SweepGrace: b.Config.Sweep.Grace,
-		Jobs: service, StopTimeout: b.Config.Worker.StopTimeout,
+		Jobs: service, Metrics: b.Metrics, Interceptors: b.Interceptors, StopTimeout: b.Config.Worker.StopTimeout,
 		Version: worker.Version{DeploymentName: b.Config.Worker.DeploymentName, BuildID: b.Config.Worker.BuildID},
 		Copies: worker.Copies{
 			KeyRing: b.KeyRing, Region: b.Config.Region, Fetcher: b.Fetcher,
@@ -276,10 +305,19 @@ func (b *Backends) Worker(ctx context.Context) error {
 		w.Stop()
 		return fault.New(fault.Unavailable, "temporal.no_schedule", "Temporal does not take the schedule of the sweep at %s.", b.Config.Temporal.Address).Wrap(err)
 	}
-	b.Logger.InfoContext(ctx, "worker started", "namespace", b.Config.Temporal.Namespace,
-		"deployment", b.Config.Worker.DeploymentName, "build", b.Config.Worker.BuildID)
-	<-ctx.Done()
-	b.Logger.InfoContext(ctx, "worker stops")
-	w.Stop()
-	return nil
+	ready := b.dependencies()
+	ready["poller"] = b.checkPollers
+	return b.whileObserved(ctx, ready, func(ctx context.Context) error {
+		b.Logger.InfoContext(ctx, "worker started", "namespace", b.Config.Temporal.Namespace,
+			"deployment", b.Config.Worker.DeploymentName, "build", b.Config.Worker.BuildID)
+		var failure error
+		select {
+		case <-ctx.Done():
+		case err := <-w.Failed(): // another start may help; to stay without a task does not
+			failure = fault.New(fault.Unavailable, "temporal.no_tasks", "Temporal gives this worker no tasks any more.").Wrap(err)
+		}
+		b.Logger.InfoContext(ctx, "worker stops")
+		w.Stop()
+		return failure
+	})
 }

@@ -16,7 +16,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflowservice/v1"
-	sdk "go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -83,7 +82,7 @@ func TestEncryptedPayloads(t *testing.T) {
 	var schedule *workflowservice.DescribeScheduleResponse
 	require.Eventually(t, func() bool { // the worker makes it when it begins
 		schedule, err = prepared.Temporal.WorkflowService().DescribeSchedule(t.Context(),
-			&workflowservice.DescribeScheduleRequest{Namespace: sdk.DefaultNamespace, ScheduleId: worker.ScheduleID})
+			&workflowservice.DescribeScheduleRequest{Namespace: cfg.Temporal.Namespace, ScheduleId: worker.ScheduleID})
 		return err == nil
 	}, 10*time.Second, 20*time.Millisecond)
 	summary := schedule.GetSchedule().GetAction().GetStartWorkflow().GetUserMetadata().GetSummary()

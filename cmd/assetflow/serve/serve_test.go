@@ -3,15 +3,20 @@ package serve_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"assetflow/assetpackage"
@@ -19,25 +24,23 @@ import (
 	"assetflow/client"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
-	"assetflow/embedded/s3"
-	"assetflow/embedded/temporal"
+	"assetflow/embedded/temporal/temporaltest"
 	"assetflow/fault"
+	"assetflow/storage/storagetest"
 )
 
 // machines starts a Temporal and an S3 server and gives settings that lead to them, and to an empty database.
 func machines(t *testing.T) config.Config {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	workflows, err := temporal.Start(t.Context(), temporal.Options{Logger: quiet})
+	workflows := temporaltest.Server(t)
+	objects, stop, err := storagetest.Server()
 	require.NoError(t, err)
-	t.Cleanup(workflows.Stop)
-	objects, err := s3.Start(t.Context(), s3.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir(), AccessKey: "ak", SecretKey: "very-secret"})
-	require.NoError(t, err)
-	t.Cleanup(objects.Stop)
+	t.Cleanup(func() { require.NoError(t, stop()) })
 	c, err := config.Load(config.Source{Environ: []string{
 		"ASSETFLOW_DATABASE_URL=sqlite:" + filepath.Join(t.TempDir(), "assetflow.db"),
-		"ASSETFLOW_S3_ENDPOINT=" + objects.Endpoint(), "ASSETFLOW_S3_ACCESS_KEY=ak", "ASSETFLOW_S3_SECRET_KEY=very-secret",
-		"ASSETFLOW_TEMPORAL_ADDRESS=" + workflows.Addr(), "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
+		"ASSETFLOW_S3_ENDPOINT=" + objects.Endpoint, "ASSETFLOW_S3_ACCESS_KEY=" + objects.AccessKey, "ASSETFLOW_S3_SECRET_KEY=" + objects.SecretKey,
+		"ASSETFLOW_S3_BUCKET=test-" + uuid.NewString(),
+		"ASSETFLOW_TEMPORAL_ADDRESS=" + workflows.HostPort, "ASSETFLOW_TEMPORAL_NAMESPACE=" + workflows.Namespace, "ASSETFLOW_MASTER_KEY=" + auth.GenerateMasterKey(),
 	}}, config.NeedDatabase|config.NeedMasterKey)
 	require.NoError(t, err)
 	return c
@@ -70,6 +73,8 @@ func TestServiceFromEmptyMachinesToAnImport(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	b.Config.Telemetry.Metrics = config.Metrics{Addr: "127.0.0.1:0", Pprof: true}
+	require.NoError(t, b.ListenForOperators(t.Context()))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	endpoint := "http://" + ln.Addr().String()
@@ -93,10 +98,15 @@ func TestServiceFromEmptyMachinesToAnImport(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.Succeeded, job.Status, "%+v", job.Reasons)
 
-	resp, err := http.Get(endpoint + "/readyz")
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	require.Equal(t, http.StatusOK, resp.StatusCode)
+	for _, address := range []string{
+		endpoint + "/readyz", "http://" + b.OperatorsAddr() + "/readyz", "http://" + b.OperatorsAddr() + "/metrics",
+		"http://" + b.OperatorsAddr() + "/debug/pprof/heap",
+	} {
+		resp, err := http.Get(address)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusOK, resp.StatusCode, address)
+	}
 
 	stop()
 	began := time.Now()
@@ -127,13 +137,22 @@ func caller(t *testing.T, b *serve.Backends, cfg config.Config, endpoint string)
 	return c
 }
 
+// fileContent is the file of the sample package.
+const fileContent = "a page"
+
 func samplePackage(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
+	digest := sha256.Sum256([]byte(fileContent))
 	require.NoError(t, assetpackage.Write(t.Context(), &b, &assetpackage.Manifest{
 		Format: assetpackage.Format, Version: "1",
-		Applications: []assetpackage.Asset{{ID: "a", Name: "Shop", Definition: json.RawMessage("{}")}},
-	}, nil))
+		Applications: []assetpackage.Asset{{
+			ID: "a", Name: "Shop", Definition: json.RawMessage("{}"),
+			Files: []assetpackage.File{{Path: "page.html", SHA256: hex.EncodeToString(digest[:]), Size: int64(len(fileContent))}},
+		}},
+	}, func(context.Context, string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(fileContent)), nil
+	}))
 	return b.Bytes()
 }
 

@@ -27,7 +27,7 @@ func Validate(ctx context.Context, cfg config.Config) error {
 	if _, err := payloadCodec(cfg.Temporal); err != nil {
 		return err
 	}
-	store, err := openStorage(ctx, cfg.S3)
+	store, err := openStorage(ctx, cfg.S3, nil)
 	if err != nil {
 		return err
 	}
@@ -38,12 +38,12 @@ func Validate(ctx context.Context, cfg config.Config) error {
 	return err
 }
 
-// openStorage makes no request.
-func openStorage(ctx context.Context, cfg config.S3) (*storage.Store, error) {
+// openStorage makes no request. A nil meter counts nothing.
+func openStorage(ctx context.Context, cfg config.S3, meter storage.Meter) (*storage.Store, error) {
 	return storage.Open(ctx, storage.Config{
 		Endpoint: cfg.Endpoint, Region: cfg.Region, Bucket: cfg.Bucket,
 		AccessKey: string(cfg.AccessKey), SecretKey: string(cfg.SecretKey), PathStyle: cfg.PathStyle,
-		PresignEndpoint: cfg.PresignEndpoint,
+		PresignEndpoint: cfg.PresignEndpoint, Meter: meter,
 	})
 }
 

@@ -1,4 +1,4 @@
-package devstack
+package folder
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 func openPeople(t *testing.T) (string, *catalog.Catalog, *auth.Service) {
 	t.Helper()
 	dir := t.TempDir()
-	cat, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(dir, catalogFile), nil)
+	cat, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(dir, "catalog.db"), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = cat.Close() })
 	require.NoError(t, cat.Migrate(t.Context()))
@@ -84,17 +84,17 @@ func TestFirstStartIsCutOff(t *testing.T) {
 			for _, step := range steps {
 				require.NoError(t, step(&cutOff, t.Context()))
 			}
-			c, err := seed(t.Context(), dir, cat, people)
+			c, err := Seed(t.Context(), dir, cat, people)
 			require.NoError(t, err)
 			if password := cutOff.credentials.Password; password != "" {
 				require.Equal(t, password, c.Password)
 			}
 			requireWhole(t, c, cat, people)
-			require.NoFileExists(t, filepath.Join(dir, credentialsFile), "it is published when the stack is ready")
-			require.NoError(t, c.publish(dir))
+			require.NoFileExists(t, filepath.Join(dir, CredentialsFile), "it is published when the stack is ready")
+			require.NoError(t, c.Publish(dir))
 			require.NoFileExists(t, filepath.Join(dir, firstStartFile))
 
-			again, err := seed(t.Context(), dir, cat, people)
+			again, err := Seed(t.Context(), dir, cat, people)
 			require.NoError(t, err)
 			require.Equal(t, c, again)
 		})
@@ -105,9 +105,9 @@ func TestLaterStarts(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T) (string, *catalog.Catalog, *auth.Service, Credentials) {
 		dir, cat, people := openPeople(t)
-		c, err := seed(t.Context(), dir, cat, people)
+		c, err := Seed(t.Context(), dir, cat, people)
 		require.NoError(t, err)
-		require.NoError(t, c.publish(dir))
+		require.NoError(t, c.Publish(dir))
 		return dir, cat, people, c
 	}
 	t.Run("keep what a person has changed", func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestLaterStarts(t *testing.T) {
 		require.NoError(t, people.SetPassword(t.Context(), user.ID, "chosen by a person"))
 		require.NoError(t, people.RevokeAccessKey(t.Context(), c.AccessKey))
 		require.NoError(t, people.RevokeRole(t.Context(), user.ID, c.ProjectID, string(auth.RoleAdmin)))
-		again, err := seed(t.Context(), dir, cat, people)
+		again, err := Seed(t.Context(), dir, cat, people)
 		require.NoError(t, err)
 		require.Equal(t, c, again)
 		roles, err := cat.Roles(t.Context(), user.ID, c.ProjectID)
@@ -128,8 +128,8 @@ func TestLaterStarts(t *testing.T) {
 	t.Run("let in whoever lost the file", func(t *testing.T) {
 		t.Parallel()
 		dir, cat, people, c := begin(t)
-		require.NoError(t, os.Remove(filepath.Join(dir, credentialsFile)))
-		again, err := seed(t.Context(), dir, cat, people)
+		require.NoError(t, os.Remove(filepath.Join(dir, CredentialsFile)))
+		again, err := Seed(t.Context(), dir, cat, people)
 		require.NoError(t, err)
 		require.NotEqual(t, c.Password, again.Password)
 		require.NotEqual(t, c.AccessKey, again.AccessKey)
@@ -140,20 +140,20 @@ func TestLaterStarts(t *testing.T) {
 		t.Parallel()
 		dir, _, _, c := begin(t)
 		_, cat, people := openPeople(t)
-		again, err := seed(t.Context(), dir, cat, people)
+		again, err := Seed(t.Context(), dir, cat, people)
 		require.NoError(t, err)
 		require.Equal(t, c.Password, again.Password)
 		requireWhole(t, again, cat, people)
 		var file Credentials
-		_, err = readJSON(dir, credentialsFile, &file)
+		_, err = readJSON(dir, CredentialsFile, &file)
 		require.NoError(t, err)
 		require.Equal(t, again, file)
 	})
 	t.Run("refuse a file they cannot read", func(t *testing.T) {
 		t.Parallel()
 		dir, cat, people, _ := begin(t)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, credentialsFile), []byte("{"), 0o600))
-		_, err := seed(t.Context(), dir, cat, people)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, CredentialsFile), []byte("{"), 0o600))
+		_, err := Seed(t.Context(), dir, cat, people)
 		require.ErrorContains(t, err, "mend the file or remove it")
 	})
 }

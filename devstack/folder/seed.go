@@ -1,4 +1,4 @@
-package devstack
+package folder
 
 import (
 	"context"
@@ -21,14 +21,14 @@ const (
 	firstEnvironment = "development"
 )
 
-// seed makes the first user with its access key, project, environment and instance where they do not exist, and gives what
+// Seed makes the first user with its access key, project, environment and instance where they do not exist, and gives what
 // credentials.json says about them.
 //
 // Each secret is on disk before, or right after, it is in the catalog: a start that is cut off anywhere is made good by
 // the next one, and nobody is locked out. Where the files do not know the user's password, it gets a new one.
-func seed(ctx context.Context, dir string, cat *catalog.Catalog, people *auth.Service) (Credentials, error) {
-	s := seeder{dir: dir, catalog: cat, auth: people, file: credentialsFile}
-	published, err := readJSON(dir, credentialsFile, &s.credentials)
+func Seed(ctx context.Context, dir string, cat *catalog.Catalog, people *auth.Service) (Credentials, error) {
+	s := seeder{dir: dir, catalog: cat, auth: people, file: CredentialsFile}
+	published, err := readJSON(dir, CredentialsFile, &s.credentials)
 	if err != nil {
 		return Credentials{}, err
 	}
@@ -102,7 +102,7 @@ func (s *seeder) project(ctx context.Context) error {
 // environment makes the first environment of a project that has none. One that was removed does not come back once the
 // stack has been ready.
 func (s *seeder) environment(ctx context.Context) error {
-	if s.file == credentialsFile {
+	if s.file == CredentialsFile {
 		return nil
 	}
 	_, n, err := s.catalog.ListEnvironments(ctx, s.credentials.ProjectID, 1, 0)

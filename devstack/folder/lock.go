@@ -1,4 +1,6 @@
-package devstack
+// Package folder is the data folder of a stack on one machine: who uses it, the secrets that the stack makes for itself,
+// and the first user with what is theirs.
+package folder
 
 import (
 	"errors"
@@ -24,11 +26,12 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("the data folder %s is in use by %s: stop that one, or choose another folder", e.Dir, who)
 }
 
-// folderLock is held by the process that uses a data folder. The operating system drops it with the process.
-type folderLock struct{ file *os.File }
+// Lock is held by the process that uses a data folder. The operating system drops it with the process.
+type Lock struct{ file *os.File }
 
-// lockFolder makes the folder when it is missing, for its owner only, and takes its lock.
-func lockFolder(dir string) (*folderLock, error) {
+// Take makes the folder when it is missing, for its owner only, and takes its lock. A *LockedError says that another process
+// has it.
+func Take(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -49,7 +52,7 @@ func lockFolder(dir string) (*folderLock, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data folder %s: %w", dir, err), file.Close())
 	}
-	return &folderLock{file}, nil
+	return &Lock{file}, nil
 }
 
 func writePID(file *os.File) error {
@@ -60,5 +63,5 @@ func writePID(file *os.File) error {
 	return err
 }
 
-// release lets the next process use the folder. The file stays: whoever removed it might remove another's lock.
-func (l *folderLock) release() { _ = l.file.Close() }
+// Release lets the next process use the folder. The file stays: whoever removed it might remove another's lock.
+func (l *Lock) Release() { _ = l.file.Close() }

@@ -1,4 +1,4 @@
-package devstack
+package folder
 
 import (
 	"crypto/rand"
@@ -15,11 +15,10 @@ import (
 
 // Files in the data folder.
 const (
-	credentialsFile = "credentials.json"
+	CredentialsFile = "credentials.json"
+	MasterKeyFile   = "master.key"
 	// firstStartFile holds the credentials from before they are used until credentials.json is complete.
 	firstStartFile = "first-start.json"
-	catalogFile    = "catalog.db"
-	masterKeyFile  = "master.key"
 	s3RootFile     = "s3-root.json"
 	keyRingFile    = "key-ring.json"
 )
@@ -38,46 +37,48 @@ type Credentials struct {
 	SecretKey  string `json:"secret_key"`
 }
 
-// secrets are the keys that the stack makes for itself.
-type secrets struct {
-	masterKey string
-	s3        keyPair
-	keyRing   string
+// Secrets are the keys that the stack makes for itself.
+type Secrets struct {
+	MasterKey string
+	S3        KeyPair
+	KeyRing   string
 }
 
-type keyPair struct {
+// KeyPair lets in to the S3 server.
+type KeyPair struct {
 	AccessKey string `json:"access_key"`
 	SecretKey string `json:"secret_key"`
 }
 
-// loadSecrets reads the keys, and makes those that do not exist.
-func loadSecrets(dir string) (secrets, error) {
-	var s secrets
-	text, err := os.ReadFile(filepath.Join(dir, masterKeyFile)) //nolint:gosec // G304: the person names the folder
+// LoadSecrets reads the keys, and makes those that do not exist. catalogName is what the folder has in it once there is a
+// catalog: then there must be a master key.
+func LoadSecrets(dir, catalogName string) (Secrets, error) {
+	var s Secrets
+	text, err := os.ReadFile(filepath.Join(dir, MasterKeyFile)) //nolint:gosec // G304: the person names the folder
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(filepath.Join(dir, catalogFile)); err == nil {
-			return secrets{}, fmt.Errorf("%s is missing from %s: without it no stored secret key can be read; "+
-				"put it back, or remove the whole folder to begin anew", masterKeyFile, dir)
+		if _, err := os.Stat(filepath.Join(dir, catalogName)); err == nil {
+			return Secrets{}, fmt.Errorf("%s is missing from %s: without it no stored secret key can be read; "+
+				"put it back, or remove the whole folder to begin anew", MasterKeyFile, dir)
 		}
-		s.masterKey = auth.GenerateMasterKey()
-		if err := writeFile(dir, masterKeyFile, []byte(s.masterKey+"\n")); err != nil {
-			return secrets{}, err
+		s.MasterKey = auth.GenerateMasterKey()
+		if err := writeFile(dir, MasterKeyFile, []byte(s.MasterKey+"\n")); err != nil {
+			return Secrets{}, err
 		}
 	case err != nil:
-		return secrets{}, fmt.Errorf("read the master key: %w", err)
+		return Secrets{}, fmt.Errorf("read the master key: %w", err)
 	default:
-		s.masterKey = string(text)
+		s.MasterKey = string(text)
 	}
-	found, err := readJSON(dir, s3RootFile, &s.s3)
+	found, err := readJSON(dir, s3RootFile, &s.S3)
 	if err == nil && !found {
-		s.s3 = keyPair{AccessKey: rand.Text(), SecretKey: rand.Text() + rand.Text()}
-		err = writeJSON(dir, s3RootFile, s.s3)
+		s.S3 = KeyPair{AccessKey: rand.Text(), SecretKey: rand.Text() + rand.Text()}
+		err = writeJSON(dir, s3RootFile, s.S3)
 	}
 	if err != nil {
-		return secrets{}, err
+		return Secrets{}, err
 	}
-	s.keyRing, err = loadKeyRing(dir)
+	s.KeyRing, err = loadKeyRing(dir)
 	return s, err
 }
 
@@ -94,16 +95,16 @@ func loadKeyRing(dir string) (string, error) {
 	return string(text), nil
 }
 
-// publish writes credentials.json when it says something else. From then on the file is complete, and the one of the
+// Publish writes credentials.json when it says something else. From then on the file is complete, and the one of the
 // first start is not needed any more.
-func (c Credentials) publish(dir string) error {
+func (c Credentials) Publish(dir string) error {
 	var old Credentials
-	found, err := readJSON(dir, credentialsFile, &old)
+	found, err := readJSON(dir, CredentialsFile, &old)
 	if err != nil {
 		return err
 	}
 	if !found || old != c {
-		if err := writeJSON(dir, credentialsFile, c); err != nil {
+		if err := writeJSON(dir, CredentialsFile, c); err != nil {
 			return err
 		}
 	}
@@ -111,6 +112,16 @@ func (c Credentials) publish(dir string) error {
 		return fmt.Errorf("tidy up after the first start: %w", err)
 	}
 	return nil
+}
+
+// ReadCredentials reads what the stack in the folder, which runs or ran, has published.
+func ReadCredentials(dir string) (Credentials, error) {
+	var c Credentials
+	found, err := readJSON(dir, CredentialsFile, &c)
+	if err == nil && !found {
+		err = fmt.Errorf("no %s in %s: does the stack run?", CredentialsFile, dir)
+	}
+	return c, err
 }
 
 func readJSON(dir, name string, into any) (found bool, err error) {
