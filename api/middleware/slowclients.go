@@ -53,7 +53,7 @@ func SlowClients(next http.Handler, pace Pace) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pw := &pacedWriter{
 			ResponseWriter: w, ctrl: http.NewResponseController(w), pace: pace,
-			stopping: func() bool { return Stopping(r.Context()) },
+			stopping: stopBegun(r.Context()),
 		}
 		// A copy: the server goes by the Body of its own request when it ends the connection or keeps it.
 		r = r.WithContext(r.Context())
@@ -177,7 +177,7 @@ type pacedWriter struct {
 	started bool
 	closing bool // the connection ends with this answer
 
-	stopping func() bool // every connection ends with its next answer
+	stopping <-chan struct{} // closed: every connection ends with its next answer
 
 	holding bool
 	status  int
@@ -209,8 +209,10 @@ func (w *pacedWriter) WriteHeader(code int) {
 
 // announce tells the client not to send another request on this connection where the server stops.
 func (w *pacedWriter) announce() {
-	if w.stopping() {
+	select {
+	case <-w.stopping:
 		w.Header().Set("Connection", "close")
+	default:
 	}
 }
 

@@ -15,8 +15,20 @@ func WithStop(ctx, begun, last context.Context) context.Context {
 
 // Stopping reports whether the server of a request is about to end.
 func Stopping(ctx context.Context) bool {
-	begun, ok := ctx.Value(stopBegunKey{}).(context.Context)
-	return ok && begun.Err() != nil
+	select {
+	case <-stopBegun(ctx):
+		return true
+	default:
+		return false
+	}
+}
+
+// stopBegun gives a channel that is closed when the server wants no more requests; nil where nobody says so.
+func stopBegun(ctx context.Context) <-chan struct{} {
+	if begun, ok := ctx.Value(stopBegunKey{}).(context.Context); ok {
+		return begun.Done()
+	}
+	return nil
 }
 
 // UntilLast gives a context that ends also when the request must come to an end because its server does: for what merely

@@ -106,7 +106,7 @@ func (b *backend) check(ctx context.Context) {
 // RoundTrip sends a request to an API that is ready, the next in turn; where the connection is refused, to the other.
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	first := p.next.Add(1)
-	var last error = errors.New("no API is ready")
+	last := errors.New("no API is ready")
 	for i := range uint64(len(p.backends)) {
 		b := p.backends[(first+i)%uint64(len(p.backends))]
 		if !b.ready.Load() {

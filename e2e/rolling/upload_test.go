@@ -110,7 +110,7 @@ func (h *halves) Read(p []byte) (int, error) {
 	}
 	n, err := h.content.Read(p[:min(int64(len(p)), h.first)])
 	h.first -= int64(n)
-	if err == io.EOF { //nolint:errorlint // as an io.Reader gives it
+	if err == io.EOF {
 		return n, io.ErrUnexpectedEOF
 	}
 	return n, err

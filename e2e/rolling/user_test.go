@@ -187,7 +187,7 @@ func namesOf(pkg packagetest.Spec) (names []string) {
 // slowReader gives a package as a slow line does.
 type slowReader struct {
 	reader io.Reader
-	ctx    context.Context //nolint:containedctx // an io.Reader is given none
+	ctx    context.Context
 }
 
 func (r *slowReader) Read(p []byte) (int, error) {

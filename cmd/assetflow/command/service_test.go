@@ -46,3 +46,25 @@ func masterKeyFile(t *testing.T) string {
 	require.NoError(t, os.WriteFile(path, []byte(auth.GenerateMasterKey()), 0o600))
 	return path
 }
+
+func TestWhatAWorkerVersionNeeds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"a deployment": {[]string{"list"}, ExitUsage, "--deployment is needed: worker.deployment_name is not set"},
+		"a build id":   {[]string{"promote", "--deployment", "a"}, ExitUsage, "worker-version promote needs BUILD_ID"},
+		"one of both":  {[]string{"promote", "1", "--unversioned", "--deployment", "a"}, ExitUsage, "--unversioned and a build id cannot be used together"},
+		"a part of it": {[]string{"promote", "1", "--ramp", "101", "--deployment", "a"}, ExitUsage, "--ramp 101: must be from 0 to 100"},
+		"Temporal":     {[]string{"list", "--deployment", "a", "--temporal-address", nobody}, ExitUnreachable, "Temporal does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newApp(t).exec(t.Context(), append([]string{"worker-version"}, c.args...)...)
+			require.Equal(t, c.code, r.code, r.stderr)
+			require.Contains(t, r.stderr, c.want)
+		})
+	}
+}

@@ -14,7 +14,7 @@ import (
 )
 
 // versionTimeout bounds a look at the versions of the workers, or a change.
-const versionTimeout = 30 * time.Second
+const versionTimeout = 10 * time.Second
 
 func (a *app) workerVersionCommand() *cobra.Command {
 	return group("worker-version", "Bring a new version of the workers into use",
@@ -139,7 +139,8 @@ func (a *app) versionCommandRun(cmd *cobra.Command, run func(ctx context.Context
 
 func (a *app) showVersions(d worker.Deployment) error {
 	return a.emit(d, func(s *sheet) {
-		rows := [][]string{{"BUILD ID", "STATE", "CREATED"}}
+		rows := make([][]string, 0, len(d.Versions)+1)
+		rows = append(rows, []string{"BUILD ID", "STATE", "CREATED"})
 		for _, v := range d.Versions {
 			state := string(v.State)
 			if v.State == worker.VersionRamping {
