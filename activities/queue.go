@@ -20,6 +20,8 @@ type QueuedStart struct {
 	Workflow  string          `json:"workflow"`           // its type
 	Input     json.RawMessage `json:"input"`              // of the workflow
 	Replaces  bool            `json:"replaces,omitempty"` // the running job is cancelled for it
+	// TraceParent is the span of the request that submitted it, for telemetry.WithTraceParent; empty: there is none.
+	TraceParent string `json:"trace_parent,omitempty"`
 }
 
 // Queue holds the steps of the workflow that starts waiting jobs.

@@ -37,7 +37,8 @@ func routes(opts Options) *gin.Engine {
 	forms := middleware.NewForms("native", native.WriteError).Add("metastudio", "/v1/", metastudio.WriteError).
 		Add("roma", "/v2/", roma.WriteError).Add("servicestage", servicestage.Prefix, servicestage.WriteError).
 		Add("iam", "/v3/", iam.WriteError).Add("automation", "/Automation/", automation.WriteError)
-	r := middleware.NewEngine(opts.Logger, opts.Metrics, forms, pathAlive, pathReady)
+	first := gin.HandlersChain{middleware.Trace(opts.Traces, pathAlive, pathReady)}
+	r := middleware.NewEngineBehind(first, opts.Logger, opts.Metrics, forms, pathAlive, pathReady)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Handle(method, pathAlive, gin.WrapF(alive))

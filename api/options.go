@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"assetflow/addons"
 	"assetflow/api/codec"
 	"assetflow/api/metastudio"
@@ -27,8 +30,9 @@ type Options struct {
 	Jobs    *jobs.Service
 	Catalog *catalog.Catalog
 	Storage *storage.Store
-	Targets *addons.Targets // where add-ons can be delivered to; nowhere where nil
-	Logger  *slog.Logger    // slog.Default where nil
+	Targets *addons.Targets      // where add-ons can be delivered to; nowhere where nil
+	Logger  *slog.Logger         // slog.Default where nil
+	Traces  trace.TracerProvider // makes the spans of requests; none where nil
 
 	MaxUploadBytes int64 // of one package, in bytes; DefaultMaxUploadBytes where 0
 	// StallTimeout is how long a client may send next to nothing of a body before its request is ended, and a quarter of
@@ -65,6 +69,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxUploadBytes == 0 {
 		o.MaxUploadBytes = DefaultMaxUploadBytes
+	}
+	if o.Traces == nil {
+		o.Traces = noop.NewTracerProvider()
 	}
 	if o.StallTimeout == 0 {
 		o.StallTimeout = DefaultStallTimeout

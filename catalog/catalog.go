@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"go.opentelemetry.io/otel/trace"
 
 	"assetflow/fault"
 )
@@ -29,6 +30,8 @@ type Catalog struct {
 
 	// failpoint is called inside a commit with the name of the step just done; tests make it fail there.
 	failpoint func(step string) error
+
+	tracer trace.Tracer // of statements; nil: none
 }
 
 // Option changes how a Catalog works.
@@ -58,6 +61,7 @@ func Open(ctx context.Context, url string, logger *slog.Logger, opts ...Option) 
 	if err != nil {
 		return nil, errors.Join(failed(ctx, "open the database", err), c.Close())
 	}
+	c.traceStatements()
 	return c, nil
 }
 

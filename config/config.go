@@ -4,7 +4,7 @@
 // Every setting has one key, and everything else follows from it: http.addr stands as `http: {addr: …}` in the YAML
 // file, as ASSETFLOW_HTTP_ADDR in the environment and as --http-addr on the command line. The command line wins over
 // the environment, the environment over the file, the file over the default. Between file and default stand, for the connection to Temporal
-// alone, the names that Temporal's own tools read. A secret has no flag of its own, because
+// and for traces alone, the names that Temporal's and OpenTelemetry's own tools read. A secret has no flag of its own, because
 // command lines are public on most machines; each one can be read from a file instead: master_key_file,
 // ASSETFLOW_MASTER_KEY_FILE, --master-key-file.
 package config
@@ -136,6 +136,15 @@ type Log struct {
 // Telemetry is what the process tells operators of itself.
 type Telemetry struct {
 	Metrics Metrics
+	Traces  Traces
+}
+
+// Traces is where a process sends what its requests and jobs do.
+type Traces struct {
+	Endpoint    string            // URL of the collector; empty: nowhere
+	Protocol    string            // http/protobuf, grpc
+	Headers     map[string]Secret // that go with everything that is sent there
+	SampleRatio float64           // which part of what begins here is traced, from 0 to 1
 }
 
 // Metrics is where operators ask an api or a worker how it is.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 )
@@ -18,6 +19,15 @@ func AddFlags(flags *pflag.FlagSet) {
 func AddFlagsFor(flags *pflag.FlagSet, needs Need) {
 	for _, s := range settings {
 		if s.need&needs != 0 {
+			addFlag(flags, s)
+		}
+	}
+}
+
+// AddFlagsUnder adds the flags of those settings only whose keys begin with the prefix, such as "telemetry.".
+func AddFlagsUnder(flags *pflag.FlagSet, prefix string) {
+	for _, s := range settings {
+		if strings.HasPrefix(s.key, prefix) {
 			addFlag(flags, s)
 		}
 	}

@@ -89,7 +89,11 @@ func (src Source) layers() ([]layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	layers = append(layers, temporal)
+	otel, err := src.openTelemetry()
+	if err != nil {
+		return nil, err
+	}
+	layers = append(layers, temporal, otel)
 
 	if path := src.path(); path != "" {
 		k := koanf.New(".")

@@ -53,6 +53,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, 24*time.Hour, c.Archive.Keep)
 	require.Equal(t, config.Sweep{Every: time.Hour, Grace: 24 * time.Hour}, c.Sweep)
 	require.Equal(t, config.Replication{Lifetime: time.Hour, ParallelFiles: 4}, c.Replication)
+	require.Equal(t, config.Traces{Protocol: "http/protobuf", SampleRatio: 1}, c.Telemetry.Traces)
 	for _, s := range c.Settings() {
 		require.Equal(t, "default", s.Origin, s.Key)
 	}
@@ -97,6 +98,7 @@ addons:
 log: {level: debug, format: json}
 telemetry:
   metrics: {addr: ":9464", pprof: true}
+  traces: {endpoint: "https://otel:4317", protocol: GRPC, headers: "api-key=s3cr3t,Tenant=a%20b", sample_ratio: 0.25}
 `
 	environ := []string{
 		"ASSETFLOW_HTTP_ADDR=127.0.0.1:9000", "ASSETFLOW_DATABASE_URL=postgres://u:dbpass@db/assetflow",
@@ -118,6 +120,8 @@ telemetry:
 		"ASSETFLOW_REPLICATION_LIFETIME=120m", "ASSETFLOW_REPLICATION_THROUGHPUT=50MiB", "ASSETFLOW_REPLICATION_PARALLEL_FILES=8",
 		`ASSETFLOW_ADDONS_TARGETS=[{"id":"gitops","kind":"bucket"}]`, "ASSETFLOW_ADDONS_DEADLINE=120m", "ASSETFLOW_ADDONS_HEALTH_TIMEOUT=1m30s",
 		"ASSETFLOW_TELEMETRY_METRICS_ADDR=:9464", "ASSETFLOW_TELEMETRY_METRICS_PPROF=1",
+		"ASSETFLOW_TELEMETRY_TRACES_ENDPOINT=https://otel:4317", "ASSETFLOW_TELEMETRY_TRACES_PROTOCOL=grpc",
+		"ASSETFLOW_TELEMETRY_TRACES_HEADERS=api-key=s3cr3t, tenant=a b", "ASSETFLOW_TELEMETRY_TRACES_SAMPLE_RATIO=.25",
 	}
 	args := []string{
 		"--http-addr=127.0.0.1:9000", "--database-url=postgres://u:dbpass@db/assetflow", "--s3-endpoint=http://s3:9000/",
@@ -139,6 +143,8 @@ telemetry:
 		"--http-shutdown-delay=0s", "--http-drain-timeout=1m", "--worker-stop-timeout=40s", "--worker-deployment-name=assetflow", "--worker-build-id=1.2.0+5",
 		"--addons-deadline=2h", "--addons-health-timeout=90s",
 		"--telemetry-metrics-addr=:9464", "--telemetry-metrics-pprof=true",
+		"--telemetry-traces-endpoint=https://otel:4317", "--telemetry-traces-protocol=grpc",
+		"--telemetry-traces-headers-file=" + write(t, "headers", "api-key=s3cr3t,tenant=a%20b\n"), "--telemetry-traces-sample-ratio=25e-2",
 	}
 	for name, c := range map[string]struct {
 		yaml          string
@@ -182,6 +188,10 @@ telemetry:
 			require.Equal(t, 2*time.Hour, got.Addons.Deadline)
 			require.Equal(t, 90*time.Second, got.Addons.HealthTimeout)
 			require.Equal(t, config.Metrics{Addr: ":9464", Pprof: true}, got.Telemetry.Metrics)
+			require.Equal(t, config.Traces{
+				Endpoint: "https://otel:4317", Protocol: "grpc", SampleRatio: 0.25,
+				Headers: map[string]config.Secret{"api-key": "s3cr3t", "tenant": "a b"},
+			}, got.Telemetry.Traces)
 			shown := map[string]string{}
 			for _, s := range got.Settings() {
 				require.NotEqual(t, "default", s.Origin, s.Key)
@@ -302,6 +312,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		wantAddonTime  = `want a time from 10s to 24h, such as "90m"`
 		wantUsers      = "want ids of users, as `assetflow user list` prints them, with commas between"
 		wantUI         = `want URLs without a path, with commas between, such as "https://temporal.example.com"`
+		wantCollector  = `want empty or a URL such as "http://collector:4318"; over HTTP /v1/traces follows where it has no path`
 		hintDB         = "; for a first try: sqlite:assetflow.db"
 	)
 	env := func(key, value, want string) (string, [2]string) {
@@ -372,6 +383,13 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{"addons.targets", "[", wantTargets},
 		{"addons.deadline", "9s", wantAddonTime},
 		{"addons.health_timeout", "25h", wantAddonTime},
+		{"telemetry.traces.endpoint", "collector:4318", wantCollector},
+		{"telemetry.traces.endpoint", "http://u:p@collector:4318", wantCollector},
+		{"telemetry.traces.protocol", "http/json", "want http/protobuf or grpc"},
+		{"telemetry.traces.sample_ratio", "1.01", "want a number from 0 to 1"},
+		{"telemetry.traces.sample_ratio", "-1", "want a number from 0 to 1"},
+		{"telemetry.traces.sample_ratio", "NaN", "want a number from 0 to 1"},
+		{"telemetry.traces.sample_ratio", "10%", "want a number from 0 to 1"},
 		{"log.level", "loud", "want debug, info, warn or error"},
 		{"log.format", "xml", "want auto, text or json"},
 		{"telemetry.metrics.addr", "9464", `want empty or host:port, such as "127.0.0.1:9464"`},
@@ -493,7 +511,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	c, err := load(t, "", []string{
 		"ASSETFLOW_MASTER_KEY=hidden1", "ASSETFLOW_S3_ACCESS_KEY=hidden2", "ASSETFLOW_S3_SECRET_KEY=hidden3", `ASSETFLOW_REPLICATION_KEY_RING={"primary": "hidden6"}`,
 		`ASSETFLOW_TEMPORAL_PAYLOAD_KEYS={"primary": "hidden7"}`,
-		"ASSETFLOW_TEMPORAL_API_KEY=hidden8",
+		"ASSETFLOW_TEMPORAL_API_KEY=hidden8", "ASSETFLOW_TELEMETRY_TRACES_HEADERS=api-key=hidden9",
 		"ASSETFLOW_DATABASE_URL=postgres://u:hidden4@db/assetflow?password=hidden5",
 	}, nil, everything)
 	require.NoError(t, err)

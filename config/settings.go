@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/net/http/httpguts"
 )
 
 // setting describes one setting: everything about it stands in this one place.
@@ -426,6 +427,42 @@ var settings = []setting{
 		},
 		show: func(c *Config) string { return strconv.FormatBool(c.Telemetry.Metrics.Pprof) },
 	},
+	{
+		key: "telemetry.traces.endpoint", help: "OpenTelemetry collector that traces are sent to; empty: nothing is traced",
+		want: `empty or a URL such as "http://collector:4318"; over HTTP /v1/traces follows where it has no path`,
+		set:  func(c *Config, v string) error { c.Telemetry.Traces.Endpoint = v; return baseURL(v) },
+		show: func(c *Config) string { return c.Telemetry.Traces.Endpoint },
+	},
+	{
+		key: "telemetry.traces.protocol", def: "http/protobuf", help: "how the collector is spoken to",
+		want: "http/protobuf or grpc",
+		set: func(c *Config, v string) error {
+			c.Telemetry.Traces.Protocol = strings.ToLower(v)
+			return oneOf(c.Telemetry.Traces.Protocol, "http/protobuf", "grpc")
+		},
+		show: func(c *Config) string { return c.Telemetry.Traces.Protocol },
+	},
+	{
+		key: "telemetry.traces.headers", redact: redactAll, noFlag: true, help: "headers that the collector asks for, such as one with a key; empty: none",
+		want: `name=value with commas between, special characters percent-encoded, such as "api-key=abc,tenant=a%20b"`,
+		set: func(c *Config, v string) (err error) {
+			c.Telemetry.Traces.Headers, err = headers(v)
+			return err
+		},
+		show: func(*Config) string { return redacted },
+	},
+	{
+		key: "telemetry.traces.sample_ratio", def: "1", help: "which part of the requests and jobs that begin here is traced; what a caller traces is, and what it does not trace is not",
+		want: "a number from 0 to 1",
+		set: func(c *Config, v string) (err error) {
+			c.Telemetry.Traces.SampleRatio, err = strconv.ParseFloat(v, 64)
+			if n := c.Telemetry.Traces.SampleRatio; err == nil && !(n >= 0 && n <= 1) { // NaN is neither
+				err = errors.New("out of range")
+			}
+			return err
+		},
+		show: func(c *Config) string { return strconv.FormatFloat(c.Telemetry.Traces.SampleRatio, 'f', -1, 64) },
+	},
 }
 
 const wantAddonTime = `a time from 10s to 24h, such as "90m"`
@@ -530,6 +567,21 @@ func baseURL(v string) error {
 		return errors.New("not a base URL")
 	}
 	return nil
+}
+
+// headers reads headers in the form that OpenTelemetry gives them in variables.
+func headers(v string) (map[string]Secret, error) {
+	all := map[string]Secret{}
+	for _, text := range strings.Split(v, ",") {
+		name, value, ok := strings.Cut(text, "=")
+		name = strings.TrimSpace(name)
+		value, err := url.PathUnescape(strings.TrimSpace(value))
+		if !ok || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, errors.New("not headers")
+		}
+		all[strings.ToLower(name)] = Secret(value)
+	}
+	return all, nil
 }
 
 // Origins reads base URLs without a path, scheme://host[:port], with commas between, and gives them in lower case; none for

@@ -26,6 +26,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 
@@ -77,6 +79,8 @@ type Options struct {
 	NoUI bool
 	// Interceptors see every workflow and step of the worker: for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
+	// Traces makes the spans of what requests and jobs do; none when nil. Whoever has made it sends them.
+	Traces trace.TracerProvider
 	// Logger is slog.Default() when nil.
 	Logger *slog.Logger
 	// Version is the program's version, for the API to show.
@@ -136,6 +140,9 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 	opts.HealthTimeout = cmp.Or(opts.HealthTimeout, jobs.DefaultHealthTimeout)
 	if opts.SweepEvery == 0 {
 		opts.SweepEvery = defaultSweepEvery
+	}
+	if opts.Traces == nil {
+		opts.Traces = noop.NewTracerProvider()
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	sdklog "go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 
@@ -28,6 +29,7 @@ import (
 	"assetflow/jobs"
 	"assetflow/replication"
 	"assetflow/storage"
+	"assetflow/telemetry"
 	"assetflow/worker"
 	"assetflow/workflows"
 )
@@ -80,7 +82,9 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 	if p.keyRing, err = replication.ParseKeyRing(secrets.KeyRing); err != nil {
 		return Credentials{}, err
 	}
-	if p.fetcher, err = replication.NewFetcher(replication.FetcherOptions{Sources: opts.Sources, Throughput: opts.CopyThroughput}); err != nil {
+	if p.fetcher, err = replication.NewFetcher(replication.FetcherOptions{
+		Sources: opts.Sources, Throughput: opts.CopyThroughput, Traces: opts.Traces,
+	}); err != nil {
 		return Credentials{}, err
 	}
 	var credentials Credentials
@@ -127,7 +131,7 @@ func (p *parts) start(ctx context.Context, opts Options, fail func(error)) (Cred
 func (p *parts) startCatalog(ctx context.Context, opts Options, secrets folder.Secrets) (Credentials, error) {
 	var err error
 	database := cmp.Or(opts.Database, "sqlite:"+filepath.Join(opts.DataDir, catalogFile))
-	if p.catalog, err = catalog.Open(ctx, database, opts.Logger); err != nil {
+	if p.catalog, err = catalog.Open(ctx, database, opts.Logger, catalog.WithTraces(opts.Traces)); err != nil {
 		return Credentials{}, err
 	}
 	if err := p.catalog.Migrate(ctx); err != nil {
@@ -157,6 +161,7 @@ func (p *parts) startStorage(ctx context.Context, opts Options, secrets folder.S
 	p.storage, err = storage.Open(ctx, storage.Config{
 		Endpoint: p.s3Endpoint(), Region: opts.Region, Bucket: bucket, PathStyle: true,
 		AccessKey: secrets.S3.AccessKey, SecretKey: secrets.S3.SecretKey, PresignEndpoint: opts.PresignEndpoint,
+		Traces: opts.Traces,
 	})
 	if err != nil {
 		return err
@@ -177,8 +182,12 @@ func (p *parts) startTemporal(ctx context.Context, opts Options) error {
 	if err != nil {
 		return unusable(Temporal, opts.TemporalAddr, err)
 	}
+	traces, err := telemetry.JobInterceptor(opts.Traces, workflows.TracedAlone()...)
+	if err != nil {
+		return err
+	}
 	p.client, err = client.DialContext(ctx, client.Options{
-		HostPort: p.temporal.Addr(), Logger: sdklog.NewStructuredLogger(opts.Logger),
+		HostPort: p.temporal.Addr(), Logger: sdklog.NewStructuredLogger(opts.Logger), Interceptors: []interceptor.ClientInterceptor{traces},
 	})
 	if err != nil {
 		return fmt.Errorf("connect to temporal: %w", err)
@@ -216,7 +225,7 @@ func (p *parts) jobs(opts Options) *jobs.Service {
 
 func (p *parts) startAPI(opts Options, fail func(error)) {
 	handler := api.New(api.Options{
-		Auth: p.auth, Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger, Region: opts.Region,
+		Auth: p.auth, Catalog: p.catalog, Storage: p.storage, Logger: opts.Logger, Region: opts.Region, Traces: opts.Traces,
 		Jobs:        p.jobs(opts),
 		Targets:     p.targets,
 		Replication: metastudio.Replication{KeyRing: p.keyRing, Trusts: p.fetcher.Trusts},

@@ -16,6 +16,7 @@ import (
 	"assetflow/activities"
 	"assetflow/catalog"
 	"assetflow/fault"
+	"assetflow/telemetry"
 	"assetflow/workflows"
 )
 
@@ -47,7 +48,7 @@ func (s *Service) enqueue(ctx context.Context, row catalog.Job, sub submission) 
 	}
 	start, err := json.Marshal(activities.QueuedStart{
 		JobID: row.ID, Kind: row.Kind, ProjectID: row.ProjectID, UserID: row.UserID,
-		Summary: sub.summary, Workflow: workflowType(sub.workflow), Input: input,
+		Summary: sub.summary, Workflow: workflowType(sub.workflow), Input: input, TraceParent: telemetry.TraceParent(ctx),
 	})
 	if err != nil {
 		return Job{}, fmt.Errorf("encode the job's start: %w", err)

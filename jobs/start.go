@@ -18,6 +18,7 @@ import (
 	"assetflow/catalog"
 	"assetflow/fault"
 	"assetflow/storage"
+	"assetflow/telemetry"
 	"assetflow/workflows"
 )
 
@@ -95,6 +96,7 @@ type submission struct {
 // start makes the row durable and then starts the workflow, whose id decides.
 func (s *Service) start(ctx context.Context, sub submission) (Job, error) {
 	row := sub.row
+	telemetry.NoteJob(ctx, row.ID)
 	parameters, err := json.Marshal(sub.parameters)
 	if err != nil {
 		return Job{}, fmt.Errorf("encode the job's parameters: %w", err)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/time/rate"
 
 	"assetflow/fault"
@@ -56,6 +58,8 @@ type FetcherOptions struct {
 	FirstPause time.Duration
 	// Received is told of bytes as they come in; nil: nobody is.
 	Received func(bytes int64)
+	// Traces makes a span of each request, within the step that it is made for; nil: none.
+	Traces trace.TracerProvider
 }
 
 // Fetcher reads objects of source regions over presigned URLs: from the places it may alone, and without following
@@ -68,6 +72,7 @@ type Fetcher struct {
 	silence    time.Duration
 	firstPause time.Duration
 	received   func(bytes int64)
+	tracer     trace.Tracer
 }
 
 // NewFetcher makes a Fetcher; the error says which source is no base URL.
@@ -76,7 +81,13 @@ func NewFetcher(o FetcherOptions) (*Fetcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch from source regions: %w", err)
 	}
-	f := &Fetcher{allowed: allowed, piece: piece, silence: o.Silence, firstPause: o.FirstPause}
+	if o.Traces == nil {
+		o.Traces = noop.NewTracerProvider()
+	}
+	f := &Fetcher{
+		allowed: allowed, piece: piece, silence: o.Silence, firstPause: o.FirstPause,
+		tracer: o.Traces.Tracer("assetflow/replication"),
+	}
 	if f.received = o.Received; f.received == nil {
 		f.received = func(int64) {}
 	}
@@ -232,6 +243,8 @@ func (f *Fetcher) pause(ctx context.Context, fruitless int) error {
 
 // connect makes one connection and reads as much of p as it brings. The error is nil only when p is full.
 func (r *Remote) connect(ctx context.Context, p []byte, off int64) (n int, err error) {
+	ctx, end := r.fetcher.traced(ctx)
+	defer func() { end(n, err) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)

@@ -24,6 +24,7 @@ func presigning(client *s3.Client, endpoint string) *s3.PresignClient {
 		// The SDK would sign the checksum of the empty body that it has, and a request to be told one.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.APIOptions = append(o.APIOptions, untraced) // no request is made
 	}))
 }
 

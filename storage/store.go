@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go/logging"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -40,7 +41,8 @@ type Config struct {
 	// PresignEndpoint is the URL under which those who follow presigned URLs reach the server; empty: Endpoint.
 	PresignEndpoint string
 
-	Meter Meter // nil: nobody counts
+	Meter  Meter                // nil: nobody counts
+	Traces trace.TracerProvider // makes the spans of what is asked of the server; nil: none
 }
 
 // Store is one bucket. It is safe for concurrent use.
@@ -90,6 +92,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		o.UsePathStyle = cfg.PathStyle
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.Endpoint)
+		}
+		if cfg.Traces != nil {
+			o.APIOptions = append(o.APIOptions, tracing(cfg.Traces.Tracer("assetflow/storage"), cfg.Bucket))
 		}
 	}), cfg.Bucket)
 	store.meter = cfg.Meter

@@ -1,6 +1,11 @@
 package telemetry
 
-import "context"
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
 
 type contextKey uint8
 
@@ -10,19 +15,24 @@ const (
 	userIDKey
 )
 
-// WithRequestID returns a context whose log records carry request_id.
+// name is how log records and spans call it.
+func (k contextKey) name() string {
+	return [...]string{requestIDKey: "request_id", jobIDKey: "job_id", userIDKey: "user_id"}[k]
+}
+
+// WithRequestID returns a context whose log records carry request_id, and notes it on the span.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey, id)
+	return with(ctx, requestIDKey, id)
 }
 
-// WithJobID returns a context whose log records carry job_id.
+// WithJobID returns a context whose log records carry job_id, and notes it on the span.
 func WithJobID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, jobIDKey, id)
+	return with(ctx, jobIDKey, id)
 }
 
-// WithUserID returns a context whose log records carry user_id: the opaque id, never a name.
+// WithUserID returns a context whose log records carry user_id, and notes it on the span: the opaque id, never a name.
 func WithUserID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, userIDKey, id)
+	return with(ctx, userIDKey, id)
 }
 
 // RequestID gives the request id in ctx; empty where there is none.
@@ -33,6 +43,16 @@ func JobID(ctx context.Context) string { return text(ctx, jobIDKey) }
 
 // UserID gives the user id in ctx; empty where there is none.
 func UserID(ctx context.Context) string { return text(ctx, userIDKey) }
+
+// NoteJob notes on the span which job the request is about.
+func NoteJob(ctx context.Context, id string) {
+	trace.SpanFromContext(ctx).SetAttributes(attribute.String("assetflow."+jobIDKey.name(), id))
+}
+
+func with(ctx context.Context, key contextKey, id string) context.Context {
+	trace.SpanFromContext(ctx).SetAttributes(attribute.String("assetflow."+key.name(), id))
+	return context.WithValue(ctx, key, id)
+}
 
 func text(ctx context.Context, key contextKey) string {
 	s, _ := ctx.Value(key).(string)

@@ -4,10 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
-// WithContextAttributes returns a handler that adds request_id, job_id and user_id from the context to every record,
-// at the top level also for a logger with an open group.
+// The names of the ids of a span in log records.
+const (
+	traceIDName = "trace_id"
+	spanIDName  = "span_id"
+)
+
+// WithContextAttributes returns a handler that adds request_id, job_id and user_id from the context to every record, and
+// trace_id and span_id where there is a span, at the top level also for a logger with an open group.
 func WithContextAttributes(h slog.Handler) slog.Handler { return &contextHandler{base: h} }
 
 // contextHandler stands in front of another handler. What was opened or added after the first group is kept back in
@@ -52,13 +60,13 @@ func (h *contextHandler) keep(apply func(slog.Handler) slog.Handler) slog.Handle
 
 func contextAttributes(ctx context.Context) []slog.Attr {
 	var attrs []slog.Attr
-	for _, a := range [...]struct {
-		name string
-		key  contextKey
-	}{{"request_id", requestIDKey}, {"job_id", jobIDKey}, {"user_id", userIDKey}} {
-		if id := text(ctx, a.key); id != "" {
-			attrs = append(attrs, slog.String(a.name, id))
+	for _, key := range [...]contextKey{requestIDKey, jobIDKey, userIDKey} {
+		if id := text(ctx, key); id != "" {
+			attrs = append(attrs, slog.String(key.name(), id))
 		}
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		attrs = append(attrs, slog.String(traceIDName, span.TraceID().String()), slog.String(spanIDName, span.SpanID().String()))
 	}
 	return attrs
 }

@@ -8,6 +8,9 @@ const (
 	AddonQueue = "assetflow-addons" // delivery of add-ons
 )
 
+// TracedAlone are the types of the workflows that serve many requests, and so do not belong to the trace of any one.
+func TracedAlone() []string { return []string{"ServeQueue"} }
+
 // Search attributes of every job, all of type Keyword. They let a person find jobs in the Temporal UI and name the
 // job that a workflow id belongs to.
 var (

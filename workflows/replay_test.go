@@ -9,11 +9,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
 
 	"assetflow/payload"
+	"assetflow/telemetry"
 	assetworker "assetflow/worker"
+	"assetflow/workflows"
 )
 
 // How many histories stand in testdata, and of those with encrypted payloads. One that goes missing must not go unnoticed.
@@ -40,7 +45,42 @@ func TestReplayRecordedHistories(t *testing.T) {
 	}
 }
 
-// The same for payloads that were encrypted. Without the key nothing replays, so it is really in use.
+// The same with what traces jobs. A replayed workflow makes no span but its own, which has the same ids each time, so that
+// those of its steps keep their parent when a workflow moves to another worker.
+func TestReplayWithTraces(t *testing.T) {
+	t.Parallel()
+	histories, err := filepath.Glob("testdata/*/*.json")
+	require.NoError(t, err)
+	replay := func(t *testing.T, history string) sdktrace.ReadOnlySpan {
+		t.Helper()
+		ended := tracetest.NewSpanRecorder()
+		tracing, err := telemetry.NewTracing(t.Context(), telemetry.TracingOptions{Exporter: tracetest.NewNoopExporter(), SampleRatio: 1})
+		require.NoError(t, err)
+		tracing.Provider().(*sdktrace.TracerProvider).RegisterSpanProcessor(ended)
+		tracer, err := telemetry.JobInterceptor(tracing.Provider(), workflows.TracedAlone()...)
+		require.NoError(t, err)
+		replayer, err := worker.NewWorkflowReplayerWithOptions(worker.WorkflowReplayerOptions{
+			DisableDeadlockDetection: true, Interceptors: []interceptor.WorkerInterceptor{tracer},
+		})
+		require.NoError(t, err)
+		assetworker.RegisterWorkflows(replayer)
+		require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, history))
+		require.NoError(t, tracing.Shutdown(t.Context()))
+		require.Len(t, ended.Ended(), 1)
+		return ended.Ended()[0]
+	}
+	for _, history := range histories {
+		t.Run(history, func(t *testing.T) {
+			t.Parallel()
+			first, second := replay(t, history), replay(t, history)
+			require.Regexp(t, "^RunWorkflow:", first.Name())
+			require.Equal(t, first.SpanContext().TraceID(), second.SpanContext().TraceID())
+			require.Equal(t, first.SpanContext().SpanID(), second.SpanContext().SpanID())
+		})
+	}
+}
+
+// The same as the first for payloads that were encrypted. Without the key nothing replays, so it is really in use.
 func TestReplayEncryptedHistories(t *testing.T) {
 	t.Parallel()
 	histories, err := filepath.Glob("testdata/encrypted/*/*.json")

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"assetflow/activities"
+	"assetflow/telemetry"
 )
 
 const (
@@ -122,7 +123,7 @@ func startQueued(ctx workflow.Context, queue Queue, start activities.QueuedStart
 			SearchKind.ValueSet(string(start.Kind)),
 		),
 	})
-	job := workflow.ExecuteChildWorkflow(ctx, start.Workflow, start.Input)
+	job := workflow.ExecuteChildWorkflow(telemetry.WithTraceParent(ctx, start.TraceParent), start.Workflow, start.Input)
 	var run workflow.Execution
 	err := job.GetChildWorkflowExecution().Get(ctx, &run)
 	return job, run, err

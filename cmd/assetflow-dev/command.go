@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"assetflow/config"
 	"assetflow/devstack"
@@ -97,6 +98,8 @@ type runner func(ctx context.Context, out, logs io.Writer, opts devstack.Options
 func newCommand(run runner) *cobra.Command {
 	var opts devstack.Options
 	var logLevel, keyRingFile, sources, targetsFile string
+	observing := pflag.NewFlagSet("", pflag.ContinueOnError)
+	config.AddFlagsUnder(observing, tracesKey)
 	cmd := &cobra.Command{
 		Use:           "assetflow-dev",
 		Short:         "Run Assetflow with everything it needs in one process",
@@ -120,6 +123,12 @@ func newCommand(run runner) *cobra.Command {
 			if opts.Sources, err = config.Origins(sources); err != nil {
 				return fmt.Errorf("--%s: %w", sourcesFlag, err)
 			}
+			tracing, err := newTracing(cmd.Context(), observing, logger)
+			if err != nil {
+				return err
+			}
+			opts.Traces = tracing.Provider()
+			defer endTracing(tracing, logger)
 			return run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), opts)
 		},
 	}
@@ -137,6 +146,7 @@ func newCommand(run runner) *cobra.Command {
 			targetsFileVariable, targetsVariable))
 	cmd.Flags().StringVar(&sources, sourcesFlag, os.Getenv(sourcesVariable),
 		fmt.Sprintf("`urls` of the S3 servers that may be copied from, with commas between (or %s)", sourcesVariable))
+	cmd.Flags().AddFlagSet(observing)
 	return cmd
 }
 

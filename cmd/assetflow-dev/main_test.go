@@ -22,6 +22,7 @@ import (
 
 	"assetflow/client"
 	"assetflow/devstack"
+	"assetflow/telemetry/collectortest"
 )
 
 // asCommand makes the test binary be the command.
@@ -80,7 +81,8 @@ func login(t *testing.T, c devstack.Credentials) {
 
 func TestCommand(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "it's data")
-	cmd := command(t, dir)
+	collector := collectortest.Start(t)
+	cmd := command(t, dir, "--telemetry-traces-endpoint", collector.URL)
 	text := startReady(t, cmd)
 	c := readCredentials(t, dir)
 
@@ -138,6 +140,11 @@ func TestCommand(t *testing.T) {
 		require.Less(t, time.Since(begin), 10*time.Second)
 		_, err := net.Dial("tcp", strings.TrimPrefix(c.S3Endpoint, "http://"))
 		require.Error(t, err)
+	})
+	t.Run("has sent its traces by then", func(t *testing.T) {
+		spans := collectortest.Named(collector.Spans(), "POST /v3/auth/tokens")
+		require.NotEmpty(t, spans, "of the script above")
+		require.Equal(t, "assetflow-dev", spans[0].Resource["service.name"])
 	})
 }
 

@@ -51,7 +51,7 @@ func (a *app) withBackends(ctx context.Context, f *settingsFlags, needs config.N
 	if err != nil {
 		return err
 	}
-	b, err := serve.Open(ctx, cfg, logger)
+	b, err := serve.Open(ctx, cfg, logger, serve.As("assetflow-"+f.cmd.Name(), Version))
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ type Backends struct {
 	Targets  *addons.Targets      // where add-ons can be delivered to
 	Metrics  *telemetry.Metrics
 	Logger   *slog.Logger
+	Tracing  *telemetry.Tracing // nil: nothing is traced
+
+	process process
 	// Interceptors see every workflow and step of Worker: for tests that hold a step.
 	Interceptors []interceptor.WorkerInterceptor
 
@@ -62,13 +65,19 @@ type Backends struct {
 
 // Open opens the backends that the configuration names. It changes nothing in them; whether they answer is what Check
 // finds out. Errors: Unavailable where the database does not answer, Invalid for a setting that a backend refuses.
-func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backends, err error) {
-	b := &Backends{Config: cfg, Logger: logger}
+func Open(ctx context.Context, cfg config.Config, logger *slog.Logger, opts ...Option) (_ *Backends, err error) {
+	b := &Backends{Config: cfg, Logger: logger, process: process{"assetflow", "unknown"}}
+	for _, opt := range opts {
+		opt(b)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close())
 		}
 	}()
+	if b.Tracing, err = NewTracing(ctx, cfg.Telemetry.Traces, b.process.service, b.process.version, logger); err != nil {
+		return nil, err
+	}
 	if b.Metrics, err = newMetrics(logger); err != nil {
 		return nil, err
 	}
@@ -79,20 +88,26 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		return nil, err
 	}
 	if b.Fetcher, err = replication.NewFetcher(replication.FetcherOptions{
-		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput, Received: b.Metrics.Copied,
+		Sources: cfg.Replication.Sources, Throughput: cfg.Replication.Throughput,
+		Received: b.Metrics.Copied, Traces: b.Tracing.Provider(),
 	}); err != nil {
 		return nil, fault.New(fault.Invalid, "config.sources", "replication.sources is not right: %s.", err)
 	}
-	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger, catalog.WithJobWatch(jobs.CountChanges(b.Metrics))); err != nil {
+	if b.Catalog, err = catalog.Open(ctx, string(cfg.Database.URL), logger,
+		catalog.WithJobWatch(jobs.CountChanges(b.Metrics)), catalog.WithTraces(b.Tracing.Provider())); err != nil {
 		return nil, err
 	}
 	if err = watchPools(b.Metrics, b.Catalog); err != nil {
 		return nil, err
 	}
-	if b.Storage, err = openStorage(ctx, cfg.S3, b.Metrics); err != nil {
+	if b.Storage, err = openStorage(ctx, cfg.S3, b.Metrics, b.Tracing.Provider()); err != nil {
 		return nil, err
 	}
 	if b.Targets, err = targets(cfg, b.Storage, logger); err != nil {
+		return nil, err
+	}
+	traces, err := telemetry.JobInterceptor(b.Tracing.Provider(), workflows.TracedAlone()...)
+	if err != nil {
 		return nil, err
 	}
 	data, failures := payload.Converters(b.Payloads)
@@ -100,6 +115,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 		DataConverter: data, FailureConverter: failures,
 		Logger:         tlog.NewStructuredLogger(logger.With("component", "temporal")),
 		MetricsHandler: b.Metrics.Temporal(),
+		Interceptors:   []interceptor.ClientInterceptor{traces},
 	})
 	if err != nil {
 		return nil, err
@@ -110,8 +126,9 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger) (_ *Backe
 	return b, nil
 }
 
-// Close closes the backends.
+// Close closes the backends, and sends the spans that have not been sent yet.
 func (b *Backends) Close() error {
+	defer b.flush()
 	if b.Temporal != nil {
 		b.Temporal.Close()
 	}
@@ -246,7 +263,7 @@ func (b *Backends) API(ctx context.Context, ln net.Listener, version string) err
 	handler := api.New(api.Options{ //nolint:contextcheck // every request brings a context of its own
 		Auth:    auth.New(b.Catalog, keys, auth.WithLogger(b.Logger), auth.WithMetrics(b.Metrics)),
 		Jobs:    b.jobs(),
-		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger,
+		Catalog: b.Catalog, Storage: b.Storage, Logger: b.Logger, Traces: b.Tracing.Provider(),
 		MaxUploadBytes: b.Config.MaxUploadBytes, TrashLifetime: b.Config.Trash.Keep, Region: b.Config.Region, Version: version,
 		TemplateImportWait: b.Config.Jobs.ImportWait, Payloads: b.payloads(),
 		Replication: metastudio.Replication{

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"assetflow/addons"
 	"assetflow/auth"
 	"assetflow/config"
@@ -27,7 +29,7 @@ func Validate(ctx context.Context, cfg config.Config) error {
 	if _, err := payloadCodec(cfg.Temporal); err != nil {
 		return err
 	}
-	store, err := openStorage(ctx, cfg.S3, nil)
+	store, err := openStorage(ctx, cfg.S3, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -38,12 +40,12 @@ func Validate(ctx context.Context, cfg config.Config) error {
 	return err
 }
 
-// openStorage makes no request. A nil meter counts nothing.
-func openStorage(ctx context.Context, cfg config.S3, meter storage.Meter) (*storage.Store, error) {
+// openStorage makes no request. A nil meter counts nothing, and nil traces trace nothing.
+func openStorage(ctx context.Context, cfg config.S3, meter storage.Meter, traces trace.TracerProvider) (*storage.Store, error) {
 	return storage.Open(ctx, storage.Config{
 		Endpoint: cfg.Endpoint, Region: cfg.Region, Bucket: cfg.Bucket,
 		AccessKey: string(cfg.AccessKey), SecretKey: string(cfg.SecretKey), PathStyle: cfg.PathStyle,
-		PresignEndpoint: cfg.PresignEndpoint, Meter: meter,
+		PresignEndpoint: cfg.PresignEndpoint, Meter: meter, Traces: traces,
 	})
 }
 
