@@ -226,8 +226,16 @@ func (b *BucketTarget) publish(
 	ctx context.Context, r Release, etag string, next index, manifests map[string][]byte, notes []string,
 ) (Applied, error) {
 	const doing = "publish manifests"
-	err := b.store.Replace(ctx, b.prefix+r.EnvironmentID+"/namespace.yaml", namespaceFile(r), "")
-	if err != nil && fault.KindOf(err) != fault.Conflict { // it is there already
+	// It is looked for first: MinIO answers a refused condition before it has read the content, and closes the connection
+	// under the next request.
+	key, namespace := b.prefix+r.EnvironmentID+"/namespace.yaml", namespaceFile(r)
+	_, _, err := b.store.Get(ctx, key, maxIndexBytes)
+	if fault.KindOf(err) == fault.NotFound {
+		if err = b.store.Replace(ctx, key, namespace, ""); fault.KindOf(err) == fault.Conflict {
+			err = nil // somebody else has made it meanwhile
+		}
+	}
+	if err != nil {
 		return Applied{}, away(ctx, doing, err)
 	}
 	about, err := json.Marshal(next.Revision)

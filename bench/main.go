@@ -58,7 +58,7 @@ var (
 		users: []int{1, 16, 64}, imports: map[int]int{1: 10, 16: 64, 64: 128},
 		uploadBytes: 128 << 20, uploads: 2, largeBytes: 256 << 20, largeAssets: 100,
 		deletions: 5, exportBytes: 128 << 20, exports: 2, held: []int{1, 1000, 100_000}, into: 8, copyBytes: 128 << 20, copies: 2, copyFiles: 1000, kills: 20,
-		scaleUsers: 16, scaleJobs: 32, scaleRounds: 2,
+		scaleUsers: 16, scaleJobs: 32, scaleRounds: 1,
 	}
 )
 

@@ -9,8 +9,9 @@ import (
 
 // Kinds are the names of all kinds of jobs.
 func Kinds() []string {
-	var all []string
-	for _, kind := range catalog.JobKinds() {
+	kinds := catalog.JobKinds()
+	all := make([]string, 0, len(kinds))
+	for _, kind := range kinds {
 		all = append(all, string(kind))
 	}
 	return all

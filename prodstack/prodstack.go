@@ -224,7 +224,7 @@ func (s *Stack) Stop(ctx context.Context) {
 		endAll(append(append([]*process{}, s.apis...), s.workers...))
 		s.scaling.Unlock()
 		if s.backends != nil {
-			if err := s.backends.Close(); err != nil {
+			if err := s.backends.Close(); err != nil { //nolint:contextcheck // also after ctx has ended
 				s.logger.ErrorContext(ctx, "close the catalog", "error", err)
 			}
 		}

@@ -61,7 +61,7 @@ func startJobSpan(ctx context.Context, tracer trace.Tracer, name string, roots [
 	if !parent.IsValid() && config.SpanKind() == trace.SpanKindClient {
 		// Nobody asked for this: it is the service's own housekeeping. What it starts begins a trace of its own, so that not
 		// all runs of a schedule belong to the trace of the process that made it.
-		return trace.SpanFromContext(context.Background())
+		return trace.SpanFromContext(context.Background()) //nolint:contextcheck // none of ctx
 	}
 	if kind, ok := strings.CutPrefix(name, runWorkflow); ok {
 		// A workflow is replayed after a restart, and its steps already know the id of its span.

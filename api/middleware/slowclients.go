@@ -65,7 +65,7 @@ func SlowClients(next http.Handler, pace Pace) http.Handler {
 			r.Body = pw.body
 			// Also for a body that only the server itself will read, to keep the connection.
 			_ = pw.ctrl.SetReadDeadline(time.Now().Add(pace.Window))
-			defer onLast(r.Context(), pw.body.stop)()
+			defer onLast(r.Context(), pw.body.stop)() //nolint:contextcheck // it is the request's, of which r is a copy
 		}
 		next.ServeHTTP(pw, r)
 		pw.finish()

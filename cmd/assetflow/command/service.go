@@ -55,7 +55,7 @@ func (a *app) withBackends(ctx context.Context, f *settingsFlags, needs config.N
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+	defer func() { err = errors.Join(err, b.Close()) }() //nolint:contextcheck // also after ctx has ended
 	b.Metrics.Built(Version)
 	return run(b)
 }

@@ -108,11 +108,11 @@ func (c *contentCheck) blobs(ctx context.Context) error {
 			break
 		}
 	}
-	for ; listed; object, err, listed = next() {
-		if err != nil {
+	for listed {
+		c.report.Unknown++
+		if _, err, listed = next(); err != nil {
 			return err
 		}
-		c.report.Unknown++
 	}
 	return nil
 }

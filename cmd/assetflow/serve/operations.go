@@ -57,7 +57,7 @@ func (b *Backends) whileObserved(ctx context.Context, checks map[string]func(con
 	if b.operators == nil {
 		return run(ctx)
 	}
-	handler := api.NewOperations(api.OperationsOptions{ //nolint:contextcheck // every request brings a context of its own
+	handler := api.NewOperations(api.OperationsOptions{
 		Metrics: b.Metrics, Ready: checks, Logger: b.Logger, Profiles: b.Config.Telemetry.Metrics.Pprof,
 	})
 	b.Logger.InfoContext(ctx, "listening for operators", "address", b.OperatorsAddr(), "pprof", b.Config.Telemetry.Metrics.Pprof)
