@@ -119,7 +119,6 @@ type production struct {
 	*stack
 	running *prodstack.Stack
 	callers []*assetclient.Client
-	warm    bool
 }
 
 func startProduction(ctx context.Context, opts prodstack.Options) (_ *production, err error) {
@@ -139,7 +138,7 @@ func startProduction(ctx context.Context, opts prodstack.Options) (_ *production
 }
 
 func (p *production) stop() {
-	p.running.Stop(context.Background()) //nolint:contextcheck // also after ctx has ended
+	p.running.Stop(context.Background()) // also after ctx has ended
 	_ = os.RemoveAll(p.dir)
 }
 
