@@ -70,7 +70,7 @@ func Open(ctx context.Context, cfg config.Config, logger *slog.Logger, opts ...O
 	for _, opt := range opts {
 		opt(b)
 	}
-	defer func() {
+	defer func() { //nolint:contextcheck // Close is for when ctx has ended, too
 		if err != nil {
 			err = errors.Join(err, b.Close())
 		}

@@ -109,10 +109,11 @@ func (c *contentCheck) blobs(ctx context.Context) error {
 		}
 	}
 	for listed {
-		c.report.Unknown++
-		if _, err, listed = next(); err != nil {
+		if err != nil {
 			return err
 		}
+		c.report.Unknown++
+		_, err, listed = next()
 	}
 	return nil
 }
