@@ -20,6 +20,7 @@ import (
 	"assetflow/cmd/assetflow/command"
 	"assetflow/cmd/assetflow/serve"
 	"assetflow/config"
+	"assetflow/prodstack"
 )
 
 // load reads the compose file as compose does: against its schema, with its own checks of what refers to what.
@@ -216,6 +217,19 @@ func makeSecrets(t *testing.T, folder string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "/bin/sh", "make-secrets.sh", folder).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+// The Temporal server of the compose file is set as that of the tests is.
+func TestTemporalSettings(t *testing.T) {
+	t.Parallel()
+	temporal := load(t, nil).Services["temporal"]
+	at := temporal.Environment["DYNAMIC_CONFIG_FILE_PATH"]
+	require.NotNil(t, at)
+	i := slices.IndexFunc(temporal.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == *at })
+	require.GreaterOrEqual(t, i, 0, "%s is not mounted", *at)
+	text, err := os.ReadFile(temporal.Volumes[i].Source)
+	require.NoError(t, err)
+	require.YAMLEq(t, prodstack.DefaultTemporalSettings, string(text))
 }
 
 func TestMakeSecrets(t *testing.T) {

@@ -1,7 +1,7 @@
 package prodstack
 
-// DefaultTemporalSettings is Temporal's dynamic configuration: none, as in docker-compose.yml.
-const DefaultTemporalSettings = "{}\n"
+// DefaultTemporalSettings is Temporal's dynamic configuration, that of deploy/temporal-dynamic.yaml.
+const DefaultTemporalSettings = "frontend.enableCancelWorkerPollsOnShutdown:\n  - value: true\n"
 
 // ProgramsVariable names the folder of the programs for the tests that start a stack.
 const ProgramsVariable = "ASSETFLOW_TEST_PROGRAMS"
