@@ -44,6 +44,7 @@ var exceptions = map[string]map[string]string{
 	},
 	"00006_service_templates.sql": {ruleIndex: "older than the first release"},
 	"00007_addons.sql":            {ruleTrigger: "it keeps the sweep of an older program from taking what that does not know"},
+	"00008_collation.sql":         {ruleNarrow: "the type stays, and only the order changes; no index is on these columns"},
 }
 
 // bans are statements that break a rule, whatever their table.

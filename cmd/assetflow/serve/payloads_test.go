@@ -93,7 +93,7 @@ func TestEncryptedPayloads(t *testing.T) {
 	shown := decode(t, endpoint, token, http.StatusOK, history.Events[0].GetUserMetadata().GetSummary(), summary)
 	require.Equal(t, `"Import hidden.zip (AddNew)"`, string(shown[0].GetData()))
 	require.Equal(t, `"Tidy up what jobs leave behind"`, string(shown[1].GetData()))
-	token, _, err = client.New(client.Config{Endpoint: endpoint}).Login(t.Context(), "default", "ada", "correct horse battery", "")
+	token, _, err = client.New(client.Config{Endpoint: endpoint}).Login(t.Context(), "default", "ada "+t.Name(), "correct horse battery", "")
 	require.NoError(t, err)
 	decode(t, endpoint, token, http.StatusForbidden, summary)
 }
