@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	sdkworker "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"assetflow/telemetry"
 )
@@ -21,7 +22,7 @@ type names struct {
 	all []string
 }
 
-func (n *names) RegisterWorkflow(w any) {
+func (n *names) RegisterWorkflowWithOptions(w any, _ workflow.RegisterOptions) {
 	name := runtime.FuncForPC(reflect.ValueOf(w).Pointer()).Name()
 	n.all = append(n.all, name[strings.LastIndex(name, ".")+1:])
 }
