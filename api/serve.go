@@ -51,6 +51,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 	// ctx itself is what says that the end has begun; last ends with the drain.
 	last, hurry := context.WithCancel(context.WithoutCancel(ctx))
 	defer hurry()
+	base := middleware.WithStop(context.WithoutCancel(ctx), ctx, last)
 	// Close does not wait for handlers, and one that was cut off still has a staged upload to remove. It is no WaitGroup,
 	// because a handler may begin while the others are waited for.
 	var handlers sync.RWMutex
@@ -65,9 +66,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, logger *slog.Lo
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		// Requests outlive ctx: they are drained.
-		BaseContext: func(net.Listener) context.Context {
-			return middleware.WithStop(context.WithoutCancel(ctx), ctx, last)
-		},
+		BaseContext: func(net.Listener) context.Context { return base },
 		ConnContext: middleware.WithConnection,
 	}
 	failed := make(chan error, 1)
