@@ -18,9 +18,6 @@ const deployment = "assetflow"
 
 // Two versions of the workers beside each other: jobs end where they began, and new ones go where they are sent.
 func TestVersions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a Temporal server of production finds out minutes late that a version is drained")
-	}
 	s := newScene(t)
 	s.push("1.0.0")
 	for _, id := range []string{"one", "two", "three", "four", "five", "six", "seven"} {

@@ -65,6 +65,7 @@ func newCommand() *cobra.Command {
 			cmd.SilenceUsage = true
 			if len(args) > 0 {
 				opts.APIs, opts.Workers, opts.Volatile = 0, 0, true
+				opts.TemporalSettings = prodstack.TestTemporalSettings
 				opts.HTTPAddr, opts.TemporalAddr, opts.S3Addr = "", "", ""
 			}
 			return serve(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), opts, args)
