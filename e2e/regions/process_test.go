@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"assetflow/devstack"
+	"assetflow/freeport"
 )
 
 // regionEnv carries the options of its stack to the process that plays a region.
@@ -66,7 +65,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	north, south = newRegion(dir, "north"), newRegion(dir, "south")
+	for name, r := range map[string]**region{"north": &north, "south": &south} {
+		if *r, err = newRegion(context.Background(), dir, name); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	south.spec.Sources, south.spec.CopyThroughput = []string{"http://" + north.spec.S3Addr}, throughput
 	for _, r := range []*region{north, south} {
 		if err := r.start(); err != nil {
@@ -106,22 +110,15 @@ type region struct {
 	stdin   io.Closer
 }
 
-func newRegion(dir, name string) *region {
+func newRegion(ctx context.Context, dir, name string) (_ *region, err error) {
 	r := &region{logFile: filepath.Join(dir, name+".log")}
-	r.spec = spec{DataDir: filepath.Join(dir, name), Region: name, HTTPAddr: freeAddr(), S3Addr: freeAddr(), KeyRing: ring("1")}
-	return r
-}
-
-// freeAddr gives an address below the range from which ports for connections are taken: it must be free again after a
-// restart.
-func freeAddr() string {
-	for {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if ln, err := net.Listen("tcp", addr); err == nil {
-			_ = ln.Close()
-			return addr
+	r.spec = spec{DataDir: filepath.Join(dir, name), Region: name, KeyRing: ring("1")}
+	for _, addr := range []*string{&r.spec.HTTPAddr, &r.spec.S3Addr} {
+		if *addr, err = freeport.Addr(ctx); err != nil {
+			return nil, err
 		}
 	}
+	return r, nil
 }
 
 // start starts the process and returns when the region answers.
