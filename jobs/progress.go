@@ -9,6 +9,7 @@ import (
 
 	"assetflow/activities"
 	"assetflow/catalog"
+	"assetflow/temporalrpc"
 	"assetflow/workflows"
 )
 
@@ -63,7 +64,7 @@ func (s *Service) lastStep(ctx context.Context, row catalog.Job, exec execution)
 	if exec.desc.GetWorkflowExecutionInfo().GetHistoryLength() <= noStepYet {
 		return workflows.Step{}, nil
 	}
-	tail, err := s.temporal.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx,
+	tail, err := temporalrpc.Retry(ctx, s.temporal.WorkflowService().GetWorkflowExecutionHistoryReverse,
 		&workflowservice.GetWorkflowExecutionHistoryReverseRequest{
 			Namespace:       s.namespace,
 			Execution:       &commonpb.WorkflowExecution{WorkflowId: row.WorkflowID, RunId: exec.runID()},

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"assetflow/fault"
+	"assetflow/temporalrpc"
 )
 
 // pausePoll is how often it is asked whether sweeps have come to rest.
@@ -85,7 +86,8 @@ func ResumeSweep(ctx context.Context, c client.Client, namespace, note string) e
 // Sweeping tells what the Schedule does. Errors as with PauseSweep.
 func Sweeping(ctx context.Context, c client.Client, namespace string) (SweepState, error) {
 	// Not by the client's own Describe, which would have to decrypt what the Schedule starts.
-	d, err := c.WorkflowService().DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{Namespace: namespace, ScheduleId: ScheduleID})
+	d, err := temporalrpc.Retry(ctx, c.WorkflowService().DescribeSchedule,
+		&workflowservice.DescribeScheduleRequest{Namespace: namespace, ScheduleId: ScheduleID})
 	if err != nil {
 		return SweepState{}, scheduleError("look at the sweep", err)
 	}
