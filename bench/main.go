@@ -78,7 +78,8 @@ var figures = []figure{
 	{name: "catalog", run: benchCatalog},
 	{name: "copy", run: benchCopy},
 	{name: "chaos", run: benchChaos, alone: true},
-	{name: "scale", run: benchScale, alone: true},
+	{name: "scale", run: bounded(scaleProcesses), alone: true},
+	{name: "shards", run: bounded(scaleShards), alone: true},
 }
 
 func main() {
@@ -95,7 +96,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	small := flags.Bool("quick", false, "a tenth of the sizes")
-	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, delete, export, catalog, copy, chaos, scale")
+	only := flags.String("only", "", "figures to print, comma separated: small, upload, large, delete, export, catalog, copy, chaos, scale, shards")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

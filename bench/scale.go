@@ -23,7 +23,7 @@ import (
 	"assetflow/workflows"
 )
 
-// scaleTime bounds the whole figure, whatever the machine does.
+// scaleTime bounds a figure, whatever the machine does.
 const scaleTime = 25 * time.Minute
 
 // arrangement is how many processes there are.
@@ -31,27 +31,29 @@ type arrangement struct{ apis, workers int }
 
 // scaled is what was measured of an arrangement, a value for each round.
 type scaled struct {
-	ours, theirs     []float64 // rates
-	ratios           []float64
-	submits          []time.Duration
-	cost             cost
-	jobs             int
-	wall             time.Duration
-	others           time.Duration // what the machine's other processes used meanwhile
-	commits, logSize int64         // of PostgreSQL
+	ours, theirs []float64 // rates
+	ratios       []float64
+	submits      []time.Duration
+	cost         cost
+	jobs         int
+	wall         time.Duration
+	others       time.Duration // what the machine's other processes used meanwhile
+	commits      transactions
+	logSize      int64 // of PostgreSQL
 }
 
-// benchScale compares imports of a small package with bare workflows on the servers of production, with more and fewer
-// APIs and workers, and says what each part of the stack costs.
-func benchScale(ctx context.Context, _ *stack, z sizes, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, scaleTime)
-	defer cancel()
-	if err := scaleProcesses(ctx, z, out); err != nil {
-		return err
+type scaleFigure func(ctx context.Context, z sizes, out io.Writer) error
+
+func bounded(f scaleFigure) func(context.Context, *stack, sizes, io.Writer) error {
+	return func(ctx context.Context, _ *stack, z sizes, out io.Writer) error {
+		ctx, cancel := context.WithTimeout(ctx, scaleTime)
+		defer cancel()
+		return f(ctx, z, out)
 	}
-	return scaleShards(ctx, z, out)
 }
 
+// scaleProcesses compares imports of a small package with bare workflows on the servers of production, with more and fewer
+// APIs and workers, and says what each part of the stack costs.
 func scaleProcesses(ctx context.Context, z sizes, out io.Writer) error {
 	p, err := startProduction(ctx, prodstack.Options{APIs: 1, Workers: 1})
 	if err != nil {
@@ -236,7 +238,8 @@ func (r *scaled) rates() []string {
 	}
 }
 
-var scaledCosts = append(slices.Clone(parts), "all", "of the machine", "others took", "transactions", "write-ahead log")
+var scaledCosts = append(slices.Clone(parts), "all", "of the machine", "others took",
+	"transactions of "+strings.Join(databases, ", "), "write-ahead log")
 
 func (r *scaled) costs() []string {
 	var row []string
@@ -247,7 +250,7 @@ func (r *scaled) costs() []string {
 	}
 	machine := r.wall * time.Duration(cores())
 	return append(row, fmt.Sprintf("**%.1f**", perJob(all, r.jobs)), percent(all, machine), percent(r.others, machine),
-		fmt.Sprintf("%.0f", float64(r.commits)/float64(r.jobs)), fmt.Sprintf("%d KiB", r.logSize/int64(r.jobs)>>10))
+		r.commits.perJob(r.jobs), fmt.Sprintf("%d KiB", r.logSize/int64(r.jobs)>>10))
 }
 
 func perJob(d time.Duration, jobs int) float64 {
@@ -258,11 +261,25 @@ func percent(part, whole time.Duration) string {
 	return fmt.Sprintf("%.0f %%", 100*float64(part)/float64(whole))
 }
 
+// databases are those of the stack's PostgreSQL server.
+var databases = []string{"assetflow", "temporal", "temporal_visibility"}
+
+// transactions are how many were committed in each of the databases.
+type transactions []int64
+
+func (t transactions) perJob(jobs int) string {
+	each := make([]string, len(t))
+	for i, n := range t {
+		each[i] = fmt.Sprintf("%.0f", float64(n)/float64(jobs))
+	}
+	return strings.Join(each, " + ")
+}
+
 // usage is what was used when it was looked.
 type usage struct {
 	cost    cost
 	machine time.Duration
-	commits int64
+	commits transactions
 	log     int64
 }
 
@@ -278,8 +295,9 @@ func (p *production) using(ctx context.Context) (u usage, err error) {
 		return u, err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	err = conn.QueryRow(ctx, `SELECT (SELECT sum(xact_commit) FROM pg_stat_database WHERE datname IN ('assetflow', 'temporal', 'temporal_visibility'))::bigint,
-		pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint`).Scan(&u.commits, &u.log)
+	err = conn.QueryRow(ctx, `SELECT ARRAY(SELECT coalesce(xact_commit, 0) FROM unnest($1::text[]) WITH ORDINALITY AS named(datname, n)
+		LEFT JOIN pg_stat_database USING (datname) ORDER BY n), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint`,
+		databases).Scan(&u.commits, &u.log)
 	return u, err
 }
 
@@ -299,7 +317,12 @@ func (u usage) until(ctx context.Context, p *production, wall time.Duration, r *
 	}
 	r.wall += wall
 	r.others += max(0, others)
-	r.commits += now.commits - u.commits
+	if r.commits == nil {
+		r.commits = make(transactions, len(databases))
+	}
+	for i := range databases {
+		r.commits[i] += now.commits[i] - u.commits[i]
+	}
 	r.logSize += now.log - u.log
 	return nil
 }

@@ -112,14 +112,14 @@ func (a *addon) revisions(t *testing.T) (listed, stored []string) {
 // A worker that is killed in the middle of a delivery: another goes on where it was, and what is published is published once.
 func TestAKilledWorkerLosesNoDelivery(t *testing.T) {
 	a := newAddon(t, "gitops")
-	for i, k := range []kill{
+	for i, k := range enough([]kill{
 		{Step: "PlanChart"},
 		{Step: "ApplyChart", Request: 3, When: "answered"},
 		{Step: "ApplyChart", Request: 5, When: "sent"},
 		{Step: "ApplyChart"},
 		{Step: "AwaitHealthy"},
 		{Step: "CommitDelivery"},
-	} {
+	}) {
 		t.Run("redeploy/"+k.String(), func(t *testing.T) {
 			version := "1.1." + string(rune('0'+i))
 			a.push(t, version)
@@ -137,7 +137,7 @@ func TestAKilledWorkerLosesNoDelivery(t *testing.T) {
 			require.Equal(t, listed, added, "just one revision is new")
 		})
 	}
-	for _, k := range []kill{{Step: "RestartWorkloads", Request: 4, When: "answered"}, {Step: "RestartWorkloads"}} {
+	for _, k := range enough([]kill{{Step: "RestartWorkloads", Request: 4, When: "answered"}, {Step: "RestartWorkloads"}}) {
 		t.Run("restart/"+k.String(), func(t *testing.T) {
 			was, before := a.revisions(t)
 			job, err := a.DeliverAddon(t.Context(), a.environment, a.id, client.Restart, "")
@@ -168,7 +168,7 @@ func TestAKilledWorkerLosesNoDelivery(t *testing.T) {
 		listed, _ := a.revisions(t)
 		require.Len(t, listed, 1)
 	})
-	for _, k := range []kill{{Step: "RemoveRelease", Request: 2, When: "answered"}, {Step: "CommitDelivery"}} {
+	for _, k := range enough([]kill{{Step: "RemoveRelease", Request: 2, When: "answered"}, {Step: "CommitDelivery"}}) {
 		t.Run("uninstall/"+k.String(), func(t *testing.T) {
 			a := newAddon(t, "gitops")
 			job, err := a.UninstallAddon(t.Context(), a.environment, a.id, "")

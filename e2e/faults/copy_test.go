@@ -139,7 +139,7 @@ var copyKills = []kill{
 }
 
 func TestAKilledWorkerLosesNoCopy(t *testing.T) {
-	for _, k := range copyKills {
+	for _, k := range enough(copyKills) {
 		t.Run(k.String(), func(t *testing.T) {
 			c := newCopier(t)
 			assetID, info, files := source.newAsset(t, 9<<20, 20<<20, 300_000, 0, 1)

@@ -101,7 +101,7 @@ var kills = []kill{
 
 // One after the other: the worker that kills itself would take the steps of other jobs along.
 func TestAKilledWorkerLosesNothing(t *testing.T) {
-	for i, k := range kills {
+	for i, k := range enough(kills) {
 		t.Run(k.String(), func(t *testing.T) {
 			c, project := newCaller(t)
 			// The files are large enough to go to the store in several parts, and no two cases share one, or there would
@@ -202,9 +202,9 @@ func TestAKilledWorkerLosesNoSelection(t *testing.T) {
 		}
 	}
 
-	for _, k := range []kill{
+	for _, k := range enough([]kill{
 		{Step: "WriteArchive", Request: 4, When: "answered"}, {Step: "WriteArchive"}, {Step: "CommitExport"}, {Step: "EndJob"},
-	} {
+	}) {
 		t.Run("export/"+k.String(), func(t *testing.T) {
 			id, err := c.StartExport(t.Context(), chosen, client.StartOptions{})
 			require.NoError(t, err)

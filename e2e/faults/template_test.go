@@ -30,7 +30,7 @@ var templateKills = []kill{
 }
 
 func TestAKilledWorkerLosesNoServiceTemplate(t *testing.T) {
-	for i, k := range templateKills {
+	for i, k := range enough(templateKills) {
 		t.Run(k.String(), func(t *testing.T) {
 			cfg := newConfig(t)
 			c := client.New(cfg)

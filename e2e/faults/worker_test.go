@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -60,6 +61,15 @@ func (k kill) String() string {
 		return k.Step + "/done"
 	}
 	return fmt.Sprintf("%s/request-%d-%s", k.Step, k.Request, k.When)
+}
+
+// enough are the kills that are tried: all of them; under -short, which the race detector is used with, those at the end of
+// a step.
+func enough(kills []kill) []kill {
+	if !testing.Short() {
+		return kills
+	}
+	return slices.DeleteFunc(slices.Clone(kills), func(k kill) bool { return k.Request > 0 })
 }
 
 // runWorker is the worker process.
