@@ -75,6 +75,7 @@ production: production-programs ## start the production stack on this machine, a
 test-production: production-programs ## run the integration and end-to-end tests on the servers of production
 	bin/assetflow-production -- $(MAKE) --no-print-directory test-servers
 	ASSETFLOW_TEST_PROGRAMS=$(CURDIR)/bin/production go test -count=1 -timeout 20m $(ARGS) ./prodstack ./cmd/assetflow-production ./e2e
+	ASSETFLOW_TEST_PROGRAMS=$(CURDIR)/bin/production go test -count=1 -timeout 20m $(ARGS) -run Production ./e2e/backup
 
 # What talks to one of the servers by itself, without what `make test` has tested on embedded ones.
 .PHONY: test-servers

@@ -59,6 +59,9 @@ type Options struct {
 	Settings []string
 	// Worker is run in the place of `assetflow worker`, with WorkerEnviron in its environment: for tests that hold a step.
 	Worker, WorkerEnviron []string
+	// Fill is called when PostgreSQL and MinIO run and before anything uses them, to restore a backup: there are the roles, the
+	// catalog's database, and, in a new folder, nothing else.
+	Fill func(ctx context.Context, s *Stack) error
 	// Volatile lets PostgreSQL not wait for the disk: a test's data need not survive a power failure.
 	Volatile bool
 	// Logger hears of what goes wrong; slog.Default() where nil.
@@ -165,14 +168,17 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	s.proxy = startProxy(ln, s.logger)
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := s.startPostgreSQL(groupCtx); err != nil {
-			return err
-		}
-		return s.startTemporal(groupCtx)
-	})
+	group.Go(func() error { return s.startPostgreSQL(groupCtx) })
 	group.Go(func() error { return s.startMinIO(groupCtx) })
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if s.opts.Fill != nil {
+		if err := s.opts.Fill(ctx, s); err != nil {
+			return fmt.Errorf("fill it: %w", err)
+		}
+	}
+	if err := s.startTemporal(ctx); err != nil {
 		return err
 	}
 	if err := s.prepareService(ctx); err != nil {
@@ -268,6 +274,17 @@ func (s *Stack) TemporalAddr() string { return s.addrs.temporal }
 
 // PostgresURL leads the superuser to PostgreSQL.
 func (s *Stack) PostgresURL() string { return s.postgres.url(superuser, superuser) }
+
+// Environ are the variables of the environment that make the program assetflow one of the stack's.
+func (s *Stack) Environ() []string { return s.settings() }
+
+// Bucket is where the stack's bucket is.
+func (s *Stack) Bucket() storage.Config {
+	return storage.Config{
+		Endpoint: "http://" + s.addrs.s3, Region: region, Bucket: bucket, PathStyle: true,
+		AccessKey: s.secrets.S3.AccessKey, SecretKey: s.secrets.S3.SecretKey,
+	}
+}
 
 // Logs is the folder with the logs of the processes.
 func (s *Stack) Logs() string { return s.logs }

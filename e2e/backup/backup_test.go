@@ -72,23 +72,33 @@ func stop(t *testing.T, stack *devstack.Stack) {
 	require.NoError(t, stack.Stop(ctx))
 }
 
-// assetflow runs a command of an operator's.
-func assetflow(t *testing.T, settings string, args ...string) string {
+// operator runs a command of an operator's.
+type operator func(t *testing.T, args ...string) (stdout, stderr string, code int)
+
+// configured runs commands in this process, with settings from a file.
+func configured(settings string) operator {
+	return func(t *testing.T, args ...string) (string, string, int) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		code := command.Run(t.Context(), append(args, "--config", settings), bytes.NewReader(nil), &stdout, &stderr)
+		return stdout.String(), stderr.String(), code
+	}
+}
+
+func (o operator) does(t *testing.T, args ...string) string {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	code := command.Run(t.Context(), append(args, "--config", settings), bytes.NewReader(nil), &stdout, &stderr)
-	require.Equal(t, command.ExitOK, code, "%v: %s%s", args, stdout.String(), stderr.String())
-	return stdout.String()
+	stdout, stderr, code := o(t, args...)
+	require.Equal(t, command.ExitOK, code, "%v: %s%s", args, stdout, stderr)
+	return stdout
 }
 
 // requireNothingLost has the bucket compared with the catalog. What may be missing are archives that were downloaded, and so
 // removed, after the backup of the catalog: whoever did it has them.
-func requireNothingLost(t *testing.T, settings string) {
+func (o operator) requireNothingLost(t *testing.T) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	code := command.Run(t.Context(), []string{"check", "--read", "-o", "json", "--config", settings}, bytes.NewReader(nil), &stdout, &stderr)
+	stdout, stderr, code := o(t, "check", "--read", "-o", "json")
 	var report serve.ContentReport
-	require.NoError(t, json.Unmarshal(stdout.Bytes(), &report), stderr.String())
+	require.NoError(t, json.Unmarshal([]byte(stdout), &report), stderr)
 	require.Equal(t, code == command.ExitOK, len(report.Findings) == 0)
 	for _, f := range report.Findings {
 		require.True(t, strings.HasPrefix(f.Key, "archives/"), "%+v", f)
@@ -133,7 +143,7 @@ func backupAndRestore(t *testing.T, db database) {
 			stop(t, stack)
 		}
 	})
-	operator := settings(t, dir, stack, db)
+	operator := configured(settings(t, dir, stack, db))
 	// Finn's assets will be purged while the bucket is copied. Their blobs look as if nobody had touched them for long.
 	finn := newPerson(t, stack, "finn")
 	finn.imports(t, finn.pack())
@@ -178,7 +188,7 @@ func backupAndRestore(t *testing.T, db database) {
 	}
 	<-time.After(time.Duration(rand.IntN(1000)) * time.Millisecond) // another moment each time
 
-	assetflow(t, operator, "sweep", "pause", "--note", "backup")
+	operator.does(t, "sweep", "pause", "--note", "backup")
 
 	objects := filepath.Join(backup, "bucket")
 	copyBucket(t, stack.Storage(), objects)
@@ -237,27 +247,22 @@ func backupAndRestore(t *testing.T, db database) {
 	// The restore is an hour later, so that nobody waits for starts that were under way.
 	db.exec(t, restored, laterBy[db.url() == ""])
 
-	was := jobsOf(t, db, restored)
+	url := db.url()
+	if url == "" {
+		url = "sqlite:" + filepath.Join(restored, "catalog.db")
+	}
+	was := jobsOf(t, url)
 	stack = start(t, restored, db, new(gates))
 	running = true
-	operator = settings(t, restored, stack, db)
-	require.Contains(t, assetflow(t, operator, "sweep", "status"), "backup", "it was paused when the backup was taken")
-	requireNothingLost(t, operator)
+	operator = configured(settings(t, restored, stack, db))
+	require.Contains(t, operator.does(t, "sweep", "status"), "backup", "it was paused when the backup was taken")
+	operator.requireNothingLost(t)
 
 	people := append([]*person{ada, bob, cleo, dan, eve, finn, gwen, hal}, crowd.people...)
 	for _, p := range people {
 		p.goTo(t, stack)
 	}
-	for _, job := range was {
-		p := ownerOf(t, people, job)
-		if now := p.ends(t, job.ID); job.State.Ended() {
-			require.Equal(t, string(job.State), now.State, "%s of %s", job.Kind, job.UserName)
-			require.JSONEq(t, orNull(job.Result), orNull(now.Result))
-			require.Equal(t, job.EndedAt.UTC(), now.EndedAt.UTC())
-		} else if now.State != caller.JobSucceeded {
-			require.NotEmpty(t, now.Reasons, "%s of %s", job.Kind, job.UserName)
-		}
-	}
+	requireJobs(t, people, was)
 	for _, id := range adas {
 		ada.succeeds(t, id)
 	}
@@ -296,10 +301,10 @@ func backupAndRestore(t *testing.T, db database) {
 		require.NoError(t, err)
 	}
 
-	assetflow(t, operator, "sweep", "resume", "--note", "restored")
+	operator.does(t, "sweep", "resume", "--note", "restored")
 	sweepLater(t, stack)
 	requireNothingLeft(t, stack)
-	require.Contains(t, assetflow(t, operator, "check", "--read"), "Everything is there")
+	require.Contains(t, operator.does(t, "check", "--read"), "Everything is there")
 }
 
 // laterBy makes the jobs that run an hour older.
@@ -309,12 +314,8 @@ var laterBy = map[bool]string{
 }
 
 // jobsOf reads the jobs of a catalog that nobody uses.
-func jobsOf(t *testing.T, db database, dir string) []catalog.Job {
+func jobsOf(t *testing.T, url string) []catalog.Job {
 	t.Helper()
-	url := db.url()
-	if url == "" {
-		url = "sqlite:" + filepath.Join(dir, "catalog.db")
-	}
 	c, err := catalog.Open(t.Context(), url, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
@@ -336,6 +337,22 @@ func jobsOf(t *testing.T, db database, dir string) []catalog.Job {
 	return all
 }
 
+// requireJobs waits until the jobs that ran have ended, with a reason where they failed, and looks whether those that had
+// ended are as they were.
+func requireJobs(t *testing.T, people []*person, was []catalog.Job) {
+	t.Helper()
+	for _, job := range was {
+		p := ownerOf(t, people, job)
+		if now := p.ends(t, job.ID); job.State.Ended() {
+			require.Equal(t, string(job.State), now.State, "%s of %s", job.Kind, job.UserName)
+			require.JSONEq(t, orNull(job.Result), orNull(now.Result))
+			require.Equal(t, job.EndedAt.UTC(), now.EndedAt.UTC())
+		} else if now.State != caller.JobSucceeded {
+			require.NotEmpty(t, now.Reasons, "%s of %s", job.Kind, job.UserName)
+		}
+	}
+}
+
 func ownerOf(t *testing.T, people []*person, job catalog.Job) *person {
 	t.Helper()
 	for _, p := range people {
@@ -355,7 +372,7 @@ func orNull(text json.RawMessage) string {
 }
 
 // requireWorkflowsClosed waits until no workflow of a job is open any more.
-func requireWorkflowsClosed(t *testing.T, stack *devstack.Stack) {
+func requireWorkflowsClosed(t *testing.T, stack service) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		open, err := stack.Temporal().ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'"})
@@ -366,7 +383,7 @@ func requireWorkflowsClosed(t *testing.T, stack *devstack.Stack) {
 
 // sweepLater runs the service's own sweep at a time at which everything is past its grace, twice: for what it has only
 // found the first time.
-func sweepLater(t *testing.T, stack *devstack.Stack) {
+func sweepLater(t *testing.T, stack service) {
 	t.Helper()
 	const queue, later = "backup-sweep", 4 * 24 * time.Hour
 	w := worker.New(stack.Temporal(), queue, worker.Options{})
@@ -387,7 +404,7 @@ func sweepLater(t *testing.T, stack *devstack.Stack) {
 }
 
 // requireNothingLeft looks whether everything that is in the bucket is needed.
-func requireNothingLeft(t *testing.T, stack *devstack.Stack) {
+func requireNothingLeft(t *testing.T, stack service) {
 	t.Helper()
 	needed := map[string]bool{}
 	for after := ""; ; {

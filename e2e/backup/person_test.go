@@ -12,14 +12,25 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	temporal "go.temporal.io/sdk/client"
 
 	"assetflow/addons/addonstest"
 	"assetflow/assetpackage/packagetest"
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/client"
-	"assetflow/devstack"
+	"assetflow/devstack/folder"
+	"assetflow/storage"
 )
+
+// service is a stack of either kind.
+type service interface {
+	Catalog() *catalog.Catalog
+	Auth() *auth.Service
+	Storage() *storage.Store
+	Temporal() temporal.Client
+	Credentials() folder.Credentials
+}
 
 // person is somebody with a project, an instance and an access key, which they still have after a restore.
 type person struct {
@@ -29,7 +40,7 @@ type person struct {
 	number int
 }
 
-func newPerson(t *testing.T, stack *devstack.Stack, name string) *person {
+func newPerson(t *testing.T, stack service, name string) *person {
 	t.Helper()
 	project, err := stack.Catalog().CreateProject(t.Context(), "backup", name)
 	require.NoError(t, err)
@@ -46,7 +57,7 @@ func newPerson(t *testing.T, stack *devstack.Stack, name string) *person {
 }
 
 // goTo has the person use another stack, in which they are known.
-func (p *person) goTo(t *testing.T, stack *devstack.Stack) {
+func (p *person) goTo(t *testing.T, stack service) {
 	t.Helper()
 	p.config.Endpoint = stack.Credentials().Endpoint
 	p.Client = client.New(p.config)
@@ -161,7 +172,7 @@ type crowd struct {
 	done   sync.WaitGroup
 }
 
-func newCrowd(t *testing.T, stack *devstack.Stack, size int) *crowd {
+func newCrowd(t *testing.T, stack service, size int) *crowd {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	c := &crowd{stop: stop}
@@ -221,7 +232,7 @@ func (p *person) pushes(t *testing.T, version string) {
 }
 
 // requireDelivered looks whether the catalog and the target have the same version of the add-on, both the wanted one.
-func (p *person) requireDelivered(t *testing.T, stack *devstack.Stack, environment, addonID, version string) {
+func (p *person) requireDelivered(t *testing.T, stack service, environment, addonID, version string) {
 	t.Helper()
 	addon, err := p.Addon(t.Context(), environment, addonID)
 	require.NoError(t, err)

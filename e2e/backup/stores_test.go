@@ -147,6 +147,12 @@ func fillBucket(t *testing.T, folder, stack string) {
 	store, err := storage.Open(t.Context(), at.Storage)
 	require.NoError(t, err)
 	require.NoError(t, store.EnsureBucket(context.WithoutCancel(t.Context())))
+	fill(t, folder, store)
+}
+
+// fill writes the folder into an empty bucket.
+func fill(t *testing.T, folder string, store *storage.Store) {
+	t.Helper()
 	bucket := store.Bucket()
 	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
