@@ -42,7 +42,7 @@ func routes(opts Options) *gin.Engine {
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Handle(method, pathAlive, gin.WrapF(alive))
-		r.Handle(method, pathReady, gin.WrapF(ready(opts.Ready, opts.Logger)))
+		r.Handle(method, pathReady, gin.WrapF(ready(opts.Ready, nil, opts.Logger)))
 	}
 	openapi.Register(r, opts.Version, opts.Region,
 		openapi.Document{Name: "automation", Title: "JP1/Automatic Operation service templates", YAML: automation.Document()},

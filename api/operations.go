@@ -16,6 +16,8 @@ type OperationsOptions struct {
 	Logger  *slog.Logger
 	// Ready are the checks of /readyz, as in Options.
 	Ready map[string]func(context.Context) error
+	// Stopping tells whether the process has been told to end; nil: never.
+	Stopping func() bool
 	// Profiles lets them have profiles taken: whoever may sees memory and slows the process down.
 	Profiles bool
 }
@@ -31,7 +33,7 @@ func NewOperations(opts OperationsOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", opts.Metrics.Handler())
 	mux.HandleFunc("GET "+pathAlive, alive)
-	mux.HandleFunc("GET "+pathReady, ready(opts.Ready, opts.Logger))
+	mux.HandleFunc("GET "+pathReady, ready(opts.Ready, opts.Stopping, opts.Logger))
 	if opts.Profiles {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

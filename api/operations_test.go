@@ -30,9 +30,11 @@ func TestOperations(t *testing.T) {
 	away := map[string]func(context.Context) error{
 		"s3": func(context.Context) error { return errors.New("dial tcp 10.0.0.1: secret") }, "database": func(context.Context) error { return nil },
 	}
+	stopping := false
 	handler := func(profiles bool) http.Handler {
 		return api.NewOperations(api.OperationsOptions{
-			Metrics: newMetrics(t), Ready: away, Logger: slog.New(slog.DiscardHandler), Profiles: profiles,
+			Stopping: func() bool { return stopping },
+			Metrics:  newMetrics(t), Ready: away, Logger: slog.New(slog.DiscardHandler), Profiles: profiles,
 		})
 	}
 	profiles := []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine?debug=1", "/debug/pprof/cmdline", "/debug/pprof/symbol", "/debug/pprof/trace?seconds=0.01"}
@@ -48,6 +50,11 @@ func TestOperations(t *testing.T) {
 		}},
 		{Name: "metrics are not posted", Method: http.MethodPost, URL: "/metrics", WantStatus: 405},
 		{Name: "nothing else", URL: "/openapi", WantStatus: 404},
+	})
+	stopping = true
+	apitest.Run(t, handler(false), nil, []apitest.Scenario{
+		{Name: "alive to the end", URL: "/healthz", WantStatus: 200, WantJSON: `{"status": "ok"}`},
+		{Name: "ready no more", URL: "/readyz", WantStatus: 503, WantJSON: `{"status": "stopping", "checks": {}}`},
 	})
 }
 

@@ -26,10 +26,11 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready asks all dependencies at the same time.
-func ready(checks map[string]func(context.Context) error, logger *slog.Logger) http.HandlerFunc {
+// ready asks all dependencies at the same time. The end of the process is that of the request's server, or what stopping
+// says, which may be nil.
+func ready(checks map[string]func(context.Context) error, stopping func() bool, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if middleware.Stopping(r.Context()) {
+		if middleware.Stopping(r.Context()) || stopping != nil && stopping() {
 			writeJSON(w, http.StatusServiceUnavailable, Readiness{Status: "stopping", Checks: map[string]string{}})
 			return
 		}

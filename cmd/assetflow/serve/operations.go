@@ -59,6 +59,7 @@ func (b *Backends) whileObserved(ctx context.Context, checks map[string]func(con
 	}
 	handler := api.NewOperations(api.OperationsOptions{
 		Metrics: b.Metrics, Ready: checks, Logger: b.Logger, Profiles: b.Config.Telemetry.Metrics.Pprof,
+		Stopping: func() bool { return ctx.Err() != nil },
 	})
 	b.Logger.InfoContext(ctx, "listening for operators", "address", b.OperatorsAddr(), "pprof", b.Config.Telemetry.Metrics.Pprof)
 	observed, end := context.WithCancel(context.WithoutCancel(ctx))

@@ -230,6 +230,7 @@ func (s *service) await(t *testing.T, want float64, name string, labels ...strin
 // TestOperations runs jobs on a service that loses its store and Temporal meanwhile, and reads of them what operators do.
 func TestOperations(t *testing.T) {
 	cfg := machines(t)
+	cfg.HTTP.ShutdownDelay = 5 * time.Second
 	s := startService(t, cfg)
 	s.backends.Metrics.Built("1.2.3")
 	c := caller(t, s.backends, cfg, s.endpoint)
@@ -392,6 +393,19 @@ func TestOperations(t *testing.T) {
 	})
 
 	t.Run("the documentation", func(t *testing.T) { checkDocs(t, scrape(t, s.api), scrape(t, s.worker)) })
+
+	t.Run("the end is announced here, too", func(t *testing.T) {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.stop()
+		}()
+		defer func() { <-ended }()
+		require.Eventually(t, func() bool {
+			status, body := ask(t, s.api+"/readyz")
+			return status == http.StatusServiceUnavailable && strings.Contains(body, `"stopping"`)
+		}, 5*time.Second, 20*time.Millisecond)
+	})
 
 	s.stop()
 	for _, address := range []string{s.api, s.worker} {
