@@ -85,6 +85,7 @@ test-servers:
 	go test -count=1 -timeout 20m $(ARGS) -run MinIO ./storage
 	go test -count=1 -timeout 20m $(ARGS) -run 'Bucket|AtEveryRequest|LateDeliverer|Readers|Revisions' ./addons
 	go test -count=1 -timeout 20m -short $(ARGS) ./activities ./replication ./jobs ./worker ./cmd/assetflow/serve
+	go test -count=1 -timeout 20m $(ARGS) ./api/automation ./api/metastudio ./api/native ./api/roma
 
 # SQLite is C that was translated to Go. It keeps its memory where the race detector does not look, and would take most of
 # the time of these tests.

@@ -23,48 +23,20 @@ import (
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	"assetflow/embedded/s3"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/replication"
 	"assetflow/storage"
+	"assetflow/storage/storagetest"
 )
 
-// s3Config is the bucket of this package's tests: one server per process.
+// s3Config is the bucket of this package's tests.
 var s3Config storage.Config
 
 // keyRing is the one that all regions of these tests share.
 const keyRing = `{"primary": "1", "keys": {"1": "AAECAwQFBgcICQoLDA0ODw=="}}`
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "metastudio-test-")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := s3.Start(ctx, s3.Options{Addr: "127.0.0.1:0", DataDir: dir, AccessKey: "test", SecretKey: "testtesttest"})
-	if err != nil {
-		panic(err)
-	}
-	defer server.Stop()
-	s3Config = storage.Config{
-		Endpoint: server.Endpoint(), Region: "us-east-1", Bucket: "metastudio-test",
-		AccessKey: "test", SecretKey: "testtesttest", PathStyle: true,
-	}
-	store, err := storage.Open(ctx, s3Config)
-	if err != nil {
-		panic(err)
-	}
-	if err := store.EnsureBucket(ctx); err != nil {
-		panic(err)
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(storagetest.Main(m, &s3Config)) }
 
 // fakeJobs stands for the job service: its jobs stand in the catalog and never run.
 type fakeJobs struct {

@@ -23,44 +23,16 @@ import (
 	"assetflow/auth"
 	"assetflow/catalog"
 	"assetflow/catalog/catalogtest"
-	"assetflow/embedded/s3"
 	"assetflow/fault"
 	"assetflow/jobs"
 	"assetflow/storage"
+	"assetflow/storage/storagetest"
 )
 
-// s3Config is the bucket of this package's tests: one server per process.
+// s3Config is the bucket of this package's tests.
 var s3Config storage.Config
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "native-test-")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := s3.Start(ctx, s3.Options{Addr: "127.0.0.1:0", DataDir: dir, AccessKey: "test", SecretKey: "testtesttest"})
-	if err != nil {
-		panic(err)
-	}
-	defer server.Stop()
-	s3Config = storage.Config{
-		Endpoint: server.Endpoint(), Region: "us-east-1", Bucket: "native-test",
-		AccessKey: "test", SecretKey: "testtesttest", PathStyle: true,
-	}
-	store, err := storage.Open(ctx, s3Config)
-	if err != nil {
-		panic(err)
-	}
-	if err := store.EnsureBucket(ctx); err != nil {
-		panic(err)
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(storagetest.Main(m, &s3Config)) }
 
 // catalogJobs stands for the job service: jobs as the catalog has them, none of which moves.
 type catalogJobs struct {

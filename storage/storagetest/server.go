@@ -3,7 +3,11 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"testing"
+
+	"github.com/google/uuid"
 
 	"assetflow/embedded/s3"
 	"assetflow/storage"
@@ -44,4 +48,31 @@ func Server() (cfg storage.Config, stop func() error, err error) {
 		gateway.Stop()
 		return os.RemoveAll(dir)
 	}, nil
+}
+
+// Main runs a package's tests with a bucket of their own, which *cfg then leads to, and gives the exit code.
+func Main(m *testing.M, cfg *storage.Config) int {
+	server, stop, err := Server()
+	if err != nil {
+		return failed("start an S3 server", err)
+	}
+	server.Bucket = "test-" + uuid.NewString()
+	store, err := storage.Open(context.Background(), server)
+	if err == nil {
+		err = store.EnsureBucket(context.Background())
+	}
+	if err != nil {
+		return failed("make a bucket", errors.Join(err, stop()))
+	}
+	*cfg = server
+	code := m.Run()
+	if err := stop(); err != nil {
+		return failed("stop the S3 server", err)
+	}
+	return code
+}
+
+func failed(doing string, err error) int {
+	fmt.Fprintf(os.Stderr, "%s: %v\n", doing, err)
+	return 1
 }
