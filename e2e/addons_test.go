@@ -19,6 +19,7 @@ import (
 
 	"assetflow/addons/addonstest"
 	"assetflow/client"
+	"assetflow/worker/workertest"
 )
 
 // target is the development stack's own.
@@ -222,10 +223,10 @@ func TestOneJobPerAddon(t *testing.T) {
 	addonID, job := tn.install(t, environment, "hello")
 	require.Equal(t, client.JobSucceeded, job.State, "%+v", job.Reasons)
 
-	held := steps.hold(t, tn.project.ID, "PlanChart", "before")
+	held := steps.Hold(t, tn.project.ID, "PlanChart", workertest.Before)
 	running, err := tn.DeliverAddon(t.Context(), environment, addonID, client.Redeploy, "")
 	require.NoError(t, err)
-	held.wait(t)
+	held.Wait(t)
 	for _, c := range []*tenant{tn, colleague} {
 		for _, action := range []string{client.Redeploy, client.Restart} {
 			_, err := c.DeliverAddon(t.Context(), environment, addonID, action, "")
@@ -234,7 +235,7 @@ func TestOneJobPerAddon(t *testing.T) {
 		_, err := c.UninstallAddon(t.Context(), environment, addonID, "")
 		require.ErrorContains(t, err, running)
 	}
-	held.release()
+	held.Release()
 	require.Equal(t, client.JobSucceeded, tn.delivered(t, running).State)
 
 	// Of many at once those that are accepted all have their effect, one after the other.
@@ -320,17 +321,18 @@ func TestARefusedChartChangesNothing(t *testing.T) {
 func TestACancelledDelivery(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		step, when string
-		cancel     func(c *client.Client, ctx context.Context, id string) (client.JobDetail, error)
-		first      bool   // the installation itself is cancelled
-		want       string // version on the target, and of the add-on
+		step   string
+		when   workertest.When
+		cancel func(c *client.Client, ctx context.Context, id string) (client.JobDetail, error)
+		first  bool   // the installation itself is cancelled
+		want   string // version on the target, and of the add-on
 	}{
-		"before it is applied": {"PlanChart", "before", (*client.Client).CancelJob, false, "1.0.0"},
-		"while it waits":       {"AwaitHealthy", "before", (*client.Client).CancelJob, false, "1.0.0"},
-		"leaving things":       {"AwaitHealthy", "before", (*client.Client).CancelJobLeaving, false, "1.1.0"},
-		"the installation":     {"AwaitHealthy", "before", (*client.Client).CancelJob, true, ""},
-		"leaving the first":    {"AwaitHealthy", "before", (*client.Client).CancelJobLeaving, true, "1.0.0"},
-		"after its effect":     {"CommitDelivery", "after", (*client.Client).CancelJob, false, "1.1.0"},
+		"before it is applied": {"PlanChart", workertest.Before, (*client.Client).CancelJob, false, "1.0.0"},
+		"while it waits":       {"AwaitHealthy", workertest.Before, (*client.Client).CancelJob, false, "1.0.0"},
+		"leaving things":       {"AwaitHealthy", workertest.Before, (*client.Client).CancelJobLeaving, false, "1.1.0"},
+		"the installation":     {"AwaitHealthy", workertest.Before, (*client.Client).CancelJob, true, ""},
+		"leaving the first":    {"AwaitHealthy", workertest.Before, (*client.Client).CancelJobLeaving, true, "1.0.0"},
+		"after its effect":     {"CommitDelivery", workertest.After, (*client.Client).CancelJob, false, "1.1.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -338,27 +340,27 @@ func TestACancelledDelivery(t *testing.T) {
 			environment := tn.environment(t)
 			tn.push(t, "hello", "1.0.0")
 			var addonID, id string
-			var held *hold
+			var held *workertest.Hold
 			var err error
 			if test.first {
-				held = steps.hold(t, tn.project.ID, test.step, test.when)
+				held = steps.Hold(t, tn.project.ID, test.step, test.when)
 				addonID, id, err = tn.InstallAddon(t.Context(), environment, client.NewAddon{Name: "hello", TargetID: target}, "")
 			} else {
 				var job client.JobDetail
 				addonID, job = tn.install(t, environment, "hello")
 				require.Equal(t, client.JobSucceeded, job.State, "%+v", job.Reasons)
 				tn.push(t, "hello", "1.1.0")
-				held = steps.hold(t, tn.project.ID, test.step, test.when)
+				held = steps.Hold(t, tn.project.ID, test.step, test.when)
 				id, err = tn.DeliverAddon(t.Context(), environment, addonID, client.Redeploy, "")
 			}
 			require.NoError(t, err)
-			held.wait(t)
+			held.Wait(t)
 			_, err = test.cancel(tn.Client, t.Context(), id)
 			require.NoError(t, err)
 			want := client.JobCancelled
 			if test.step == "CommitDelivery" { // comes too late, and is not heard
 				want = client.JobSucceeded
-				held.release()
+				held.Release()
 			}
 			job := tn.delivered(t, id)
 			require.Equal(t, want, job.State, "%+v", job.Reasons)
@@ -366,7 +368,7 @@ func TestACancelledDelivery(t *testing.T) {
 			addon, err := tn.Addon(t.Context(), environment, addonID)
 			require.NoError(t, err)
 			require.Equal(t, test.want, addon.Version)
-			held.release()
+			held.Release()
 			// Whatever it left, the next one works.
 			require.Equal(t, client.JobSucceeded, tn.deliver(t, environment, addonID, client.Redeploy).State)
 		})

@@ -27,6 +27,7 @@ import (
 	"assetflow/devstack/folder"
 	"assetflow/prodstack"
 	"assetflow/storage"
+	"assetflow/worker/workertest"
 )
 
 // root is the repository's folder. The embedded S3 server changes the working directory, so it is found before.
@@ -47,7 +48,7 @@ var (
 		Storage() *storage.Store
 		Auth() *auth.Service
 	}
-	steps = newHolds()
+	steps = workertest.NewHolds()
 )
 
 // holdsVariable makes the test binary a worker of the production stack, and says where it asks about holds.
@@ -91,7 +92,7 @@ func run(m *testing.M) int {
 // startEmbedded starts everything in this process.
 func startEmbedded(ctx context.Context, dir string) (stop func(context.Context) error, err error) {
 	s, err := devstack.Start(ctx, devstack.Options{
-		DataDir: dir, NoUI: true, Interceptors: []interceptor.WorkerInterceptor{&holding{holds: steps}},
+		DataDir: dir, NoUI: true, Interceptors: []interceptor.WorkerInterceptor{steps.Interceptor()},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
@@ -135,7 +136,7 @@ func work(url string) int {
 		if err != nil {
 			return err
 		}
-		b.Interceptors = []interceptor.WorkerInterceptor{&holding{holds: remoteHolds{url}}}
+		b.Interceptors = []interceptor.WorkerInterceptor{workertest.RemoteInterceptor(url)}
 		return errors.Join(b.Check(ctx), b.Worker(ctx), b.Close())
 	}()
 	if err != nil {

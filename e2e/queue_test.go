@@ -14,6 +14,7 @@ import (
 	"assetflow/assetpackage/packagetest"
 	"assetflow/client"
 	"assetflow/jobs"
+	"assetflow/worker/workertest"
 	"assetflow/workflows"
 )
 
@@ -55,7 +56,7 @@ func (tn *tenant) requireOrder(t *testing.T, ids []string) {
 func TestQueuedJobsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "CommitImport", "before")
+	held := steps.Hold(t, tn.project.ID, "CommitImport", workertest.Before)
 	ids := []string{tn.enqueueFirst(t, held)}
 	for i := range 6 {
 		ids = append(ids, tn.enqueue(t, fmt.Sprintf("waits %d", i), client.Queue))
@@ -79,7 +80,7 @@ func TestQueuedJobsKeepTheirOrder(t *testing.T) {
 	_, err := tn.Import(t.Context(), "impatient.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
 	requireRefused(t, err, ids[0])
 
-	held.release()
+	held.Release()
 	for _, id := range ids {
 		require.Equal(t, client.Succeeded, tn.ends(t, id).Status)
 	}
@@ -90,10 +91,10 @@ func TestQueuedJobsKeepTheirOrder(t *testing.T) {
 }
 
 // enqueueFirst starts an import without a word about conflicts, and waits until it is held.
-func (tn *tenant) enqueueFirst(t *testing.T, held *hold) string {
+func (tn *tenant) enqueueFirst(t *testing.T, held *workertest.Hold) string {
 	t.Helper()
 	id := tn.submit(t, packagetest.Spec{Name: "first", Applications: 1}.Bytes(), client.ImportOptions{})
-	held.wait(t)
+	held.Wait(t)
 	return id
 }
 
@@ -112,7 +113,7 @@ func TestAQueuedJobBeginsAtOnceWhereNoneRuns(t *testing.T) {
 func TestCancelAQueuedJob(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "CommitImport", "before")
+	held := steps.Hold(t, tn.project.ID, "CommitImport", workertest.Before)
 	first := tn.enqueueFirst(t, held)
 	gone, next := tn.enqueue(t, "gone", client.Queue), tn.enqueue(t, "next", client.Queue)
 
@@ -126,7 +127,7 @@ func TestCancelAQueuedJob(t *testing.T) {
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, http.StatusConflict, refusal.Status)
 
-	held.release()
+	held.Release()
 	require.Equal(t, client.Succeeded, tn.ends(t, next).Status)
 	tn.requireOrder(t, []string{first, next})
 	require.Len(t, tn.names(t), 2)
@@ -136,7 +137,7 @@ func TestCancelAQueuedJob(t *testing.T) {
 func TestAQueueIsBounded(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "CommitImport", "before")
+	held := steps.Hold(t, tn.project.ID, "CommitImport", workertest.Before)
 	tn.enqueueFirst(t, held)
 	var (
 		wg       sync.WaitGroup
@@ -164,7 +165,7 @@ func TestAQueueIsBounded(t *testing.T) {
 	wg.Wait()
 	require.Len(t, accepted, jobs.DefaultQueueLength)
 	require.Equal(t, 10, refused)
-	held.release()
+	held.Release()
 	for _, id := range accepted {
 		require.Equal(t, client.Succeeded, tn.ends(t, id).Status)
 	}
@@ -177,7 +178,7 @@ func TestAQueueIsBounded(t *testing.T) {
 func TestReplaceTheRunningJob(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "StoreFiles", "before")
+	held := steps.Hold(t, tn.project.ID, "StoreFiles", workertest.Before)
 	first := tn.enqueueFirst(t, held)
 	waits := tn.enqueue(t, "waits", client.Queue)
 	replaces := tn.enqueue(t, "replaces", client.Replace)
@@ -191,7 +192,7 @@ func TestReplaceTheRunningJob(t *testing.T) {
 	}, time.Minute, 10*time.Millisecond)
 	last := tn.enqueue(t, "last", client.Replace)
 	tn.inState(t, replaces, client.JobCancelled)
-	held.release()
+	held.Release()
 
 	require.Equal(t, client.Succeeded, tn.ends(t, last).Status)
 	require.Equal(t, client.Succeeded, tn.ends(t, waits).Status)
@@ -241,14 +242,14 @@ func TestNoWakeUpIsLost(t *testing.T) {
 func TestAQueueThatWasTerminatedGoesOn(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "CommitImport", "before")
+	held := steps.Hold(t, tn.project.ID, "CommitImport", workertest.Before)
 	ids := []string{tn.enqueue(t, "running", client.Queue)}
-	held.wait(t)
+	held.Wait(t)
 	ids = append(ids, tn.enqueue(t, "waiting", client.Queue))
 	queue := workflows.QueueWorkflowID(jobs.WorkflowID("asset-import", tn.project.ID, tn.user.ID))
 	require.NoError(t, stack.Temporal().TerminateWorkflow(t.Context(), queue, "", "by hand"))
 	ids = append(ids, tn.enqueue(t, "late", client.Queue))
-	held.release()
+	held.Release()
 	for _, id := range ids {
 		require.Equal(t, client.Succeeded, tn.ends(t, id).Status)
 	}
@@ -262,8 +263,8 @@ func TestEveryKindWaits(t *testing.T) {
 	tn.imports(t, packagetest.Spec{Name: "kind", Applications: 4}.Bytes(), client.ImportOptions{})
 	page, err := tn.ListAssets(t.Context(), client.AssetFilter{})
 	require.NoError(t, err)
-	heldDelete := steps.hold(t, tn.project.ID, "CommitDeletion", "before")
-	heldExport := steps.hold(t, tn.project.ID, "WriteArchive", "before")
+	heldDelete := steps.Hold(t, tn.project.ID, "CommitDeletion", workertest.Before)
+	heldExport := steps.Hold(t, tn.project.ID, "WriteArchive", workertest.Before)
 	var deletions, exports []string
 	for i, asset := range page.Assets {
 		opts := client.StartOptions{OnConflict: client.Queue, IdempotencyKey: fmt.Sprintf("key-%d", i)}
@@ -279,13 +280,13 @@ func TestEveryKindWaits(t *testing.T) {
 		require.NoError(t, err)
 		exports = append(exports, id)
 	}
-	heldExport.wait(t)
-	heldExport.release()
+	heldExport.Wait(t)
+	heldExport.Release()
 	for _, id := range exports {
 		require.Equal(t, client.Succeeded, tn.ends(t, id).Status)
 	}
-	heldDelete.wait(t)
-	heldDelete.release()
+	heldDelete.Wait(t)
+	heldDelete.Release()
 	for _, id := range deletions {
 		require.Equal(t, client.Succeeded, tn.ends(t, id).Status)
 	}

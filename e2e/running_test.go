@@ -17,6 +17,7 @@ import (
 	"assetflow/assetpackage/packagetest"
 	"assetflow/client"
 	"assetflow/jobs"
+	"assetflow/worker/workertest"
 	"assetflow/workflows"
 )
 
@@ -24,9 +25,9 @@ import (
 func TestFiftyMoreAreRefusedWhileOneRuns(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "CommitImport", "before")
+	held := steps.Hold(t, tn.project.ID, "CommitImport", workertest.Before)
 	running := tn.submit(t, packagetest.Small("first").Bytes(), client.ImportOptions{})
-	held.wait(t)
+	held.Wait(t)
 
 	var wg sync.WaitGroup
 	refusals := make([]error, 50)
@@ -44,7 +45,7 @@ func TestFiftyMoreAreRefusedWhileOneRuns(t *testing.T) {
 	other := addUser(t, tn.project, tn.instance)
 	heldToo := other.submit(t, packagetest.Small("other").Bytes(), client.ImportOptions{})
 
-	held.release()
+	held.Release()
 	require.Equal(t, client.Succeeded, tn.ends(t, running).Status)
 	require.Equal(t, client.Succeeded, other.ends(t, heldToo).Status)
 	require.Len(t, tn.names(t), 10)
@@ -167,9 +168,9 @@ func TestHundredImportsOneAfterTheOther(t *testing.T) {
 func TestAJobIsNotShownEndedBeforeTheNextCanStart(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "EndJob", "after")
+	held := steps.Hold(t, tn.project.ID, "EndJob", workertest.After)
 	id := tn.submit(t, packagetest.Small("tidy").Bytes(), client.ImportOptions{})
-	held.wait(t)
+	held.Wait(t)
 
 	job, err := tn.Job(t.Context(), id)
 	require.NoError(t, err)
@@ -183,7 +184,7 @@ func TestAJobIsNotShownEndedBeforeTheNextCanStart(t *testing.T) {
 	_, err = tn.Import(t.Context(), "next.zip", bytes.NewReader(pkg), int64(len(pkg)), client.ImportOptions{})
 	requireRefused(t, err, id)
 
-	held.release()
+	held.Release()
 	require.Equal(t, client.Succeeded, tn.ends(t, id).Status)
 	tn.imports(t, pkg, client.ImportOptions{})
 }
@@ -193,13 +194,13 @@ func TestAJobIsNotShownEndedBeforeTheNextCanStart(t *testing.T) {
 func TestCancelInEveryStep(t *testing.T) {
 	t.Parallel()
 	for _, step := range workflows.ImportSteps[:3] {
-		for _, when := range []string{"before", "after"} {
-			t.Run(step.Activity+"/"+when, func(t *testing.T) {
+		for _, when := range []workertest.When{workertest.Before, workertest.After} {
+			t.Run(step.Activity+"/"+string(when), func(t *testing.T) {
 				t.Parallel()
 				tn := newTenant(t)
-				held := steps.hold(t, tn.project.ID, step.Activity, when)
+				held := steps.Hold(t, tn.project.ID, step.Activity, when)
 				id := tn.submit(t, packagetest.Small("cancel").Bytes(), client.ImportOptions{})
-				held.wait(t)
+				held.Wait(t)
 
 				_, err := tn.CancelJob(t.Context(), id)
 				require.NoError(t, err)
@@ -207,7 +208,7 @@ func TestCancelInEveryStep(t *testing.T) {
 
 				detail, err := tn.ShowJob(t.Context(), id)
 				require.NoError(t, err)
-				if step.Activity == "CommitImport" && when == "after" {
+				if step.Activity == "CommitImport" && when == workertest.After {
 					require.Equal(t, client.Succeeded, job.Status)
 					require.Len(t, tn.names(t), 5)
 				} else {
@@ -222,7 +223,7 @@ func TestCancelInEveryStep(t *testing.T) {
 				var refusal *client.Error
 				require.ErrorAs(t, err, &refusal, "there is nothing to cancel any more")
 				require.Equal(t, http.StatusConflict, refusal.Status)
-				held.release()
+				held.Release()
 				tn.imports(t, packagetest.Small("again").Bytes(), client.ImportOptions{})
 			})
 		}
@@ -233,9 +234,9 @@ func TestCancelInEveryStep(t *testing.T) {
 func TestTerminatedByAnOperator(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "CommitImport", "before")
+	held := steps.Hold(t, tn.project.ID, "CommitImport", workertest.Before)
 	id := tn.submit(t, packagetest.Small("gone").Bytes(), client.ImportOptions{})
-	held.wait(t)
+	held.Wait(t)
 	require.NoError(t, stack.Temporal().TerminateWorkflow(t.Context(),
 		jobs.WorkflowID("asset-import", tn.project.ID, tn.user.ID), "", "a test"))
 
@@ -243,7 +244,7 @@ func TestTerminatedByAnOperator(t *testing.T) {
 
 	require.Equal(t, client.Failed, job.Status)
 	require.Contains(t, job.Reasons[0].Message, "terminated by an operator")
-	held.release() // the step that nobody waits for may come to its commit now, which must refuse
+	held.Release() // the step that nobody waits for may come to its commit now, which must refuse
 	tn.imports(t, packagetest.Small("next").Bytes(), client.ImportOptions{})
 	require.Len(t, tn.names(t), 5)
 	tn.requireNothingStaged(t)
@@ -253,14 +254,14 @@ func TestTerminatedByAnOperator(t *testing.T) {
 func TestProgressFollowsTheSteps(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	var holds []*hold
+	var holds []*workertest.Hold
 	for _, step := range workflows.ImportSteps {
-		holds = append(holds, steps.hold(t, tn.project.ID, step.Activity, "before"))
+		holds = append(holds, steps.Hold(t, tn.project.ID, step.Activity, workertest.Before))
 	}
 	id := tn.submit(t, packagetest.Small("progress").Bytes(), client.ImportOptions{})
 	last := -1.0
 	for i, held := range holds {
-		held.wait(t)
+		held.Wait(t)
 		step := workflows.ImportSteps[i]
 		job, err := tn.ShowJob(t.Context(), id)
 		require.NoError(t, err)
@@ -270,7 +271,7 @@ func TestProgressFollowsTheSteps(t *testing.T) {
 		require.LessOrEqual(t, job.Progress, step.To)
 		require.Greater(t, job.Progress, last)
 		last = job.Progress
-		held.release()
+		held.Release()
 	}
 	require.InDelta(t, 1.0, tn.ends(t, id).Progress, 0)
 }

@@ -17,6 +17,7 @@ import (
 
 	"assetflow/assetpackage/servicetemplate"
 	"assetflow/client"
+	"assetflow/worker/workertest"
 )
 
 const automation = "/Automation/v1/"
@@ -181,7 +182,7 @@ func TestServiceTemplates(t *testing.T) {
 func TestServiceTemplatesOneAtATime(t *testing.T) {
 	t.Parallel()
 	tn := newTenant(t)
-	held := steps.hold(t, tn.project.ID, "StoreTemplates", "before")
+	held := steps.Hold(t, tn.project.ID, "StoreTemplates", workertest.Before)
 	ctx, hangUp := context.WithCancel(t.Context())
 	body, kind := templateForm(t, "first.st", st(t, "first", "01.00.00", servicetemplate.Release, ""))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, stack.Credentials().Endpoint+automation+"services/ServiceTemplates/actions/import/invoke", body)
@@ -196,7 +197,7 @@ func TestServiceTemplatesOneAtATime(t *testing.T) {
 		}
 		gone <- err
 	}()
-	held.wait(t)
+	held.Wait(t)
 	second := st(t, "second", "01.00.00", servicetemplate.Release, "")
 	status, refused := tn.importTemplates(t, "second.st", second)
 	require.Equal(t, http.StatusConflict, status)
@@ -208,7 +209,7 @@ func TestServiceTemplatesOneAtATime(t *testing.T) {
 	hangUp()
 	require.ErrorIs(t, <-gone, context.Canceled)
 
-	held.release()
+	held.Release()
 	ended, err := tn.WatchJob(t.Context(), job.ID, nil)
 	require.NoError(t, err)
 	require.Equal(t, client.JobSucceeded, ended.State)
@@ -225,7 +226,7 @@ func TestServiceTemplatesCancelled(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			tn := newTenant(t)
-			held := steps.hold(t, tn.project.ID, step, "before")
+			held := steps.Hold(t, tn.project.ID, step, workertest.Before)
 			type result struct {
 				status int
 				answer importAnswer
@@ -236,7 +237,7 @@ func TestServiceTemplatesCancelled(t *testing.T) {
 				status, answer := tn.importTemplates(t, "first.st", content)
 				answered <- result{status, answer}
 			}()
-			held.wait(t)
+			held.Wait(t)
 			page, err := tn.ListJobs(t.Context(), client.JobFilter{})
 			require.NoError(t, err)
 			require.Len(t, page.Jobs, 1)

@@ -31,6 +31,7 @@ import (
 	"assetflow/devstack"
 	"assetflow/jobs"
 	"assetflow/storage"
+	"assetflow/worker/workertest"
 	"assetflow/workflows"
 )
 
@@ -52,12 +53,12 @@ func TestBackupAndRestoreOnPostgreSQL(t *testing.T) {
 	backupAndRestore(t, postgres{catalogtest.PostgresURL(t)})
 }
 
-func start(t *testing.T, dir string, db database, steps *gates) *devstack.Stack {
+func start(t *testing.T, dir string, db database, steps *workertest.Holds) *devstack.Stack {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	stack, err := devstack.Start(ctx, devstack.Options{
-		DataDir: dir, Database: db.url(), NoUI: true, Interceptors: []interceptor.WorkerInterceptor{steps},
+		DataDir: dir, Database: db.url(), NoUI: true, Interceptors: []interceptor.WorkerInterceptor{steps.Interceptor()},
 		SweepEvery: time.Second, SweepGrace: time.Minute,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	})
@@ -135,7 +136,7 @@ func settings(t *testing.T, dir string, stack *devstack.Stack, db database) stri
 // of its steps, and looks at what a stack makes of it that is restored from nothing else.
 func backupAndRestore(t *testing.T, db database) {
 	dir, backup := t.TempDir(), t.TempDir()
-	steps := new(gates)
+	steps := workertest.NewHolds()
 	stack := start(t, dir, db, steps)
 	running := true
 	t.Cleanup(func() {
@@ -157,17 +158,17 @@ func backupAndRestore(t *testing.T, db database) {
 
 	// Ada's import is caught by the whole backup, and two wait behind it.
 	ada := newPerson(t, stack, "ada")
-	adasGate := steps.shut(ada.user.ID, "CommitImport")
+	adasHold := steps.Hold(t, ada.config.ProjectID, "CommitImport", workertest.Before)
 	adas := []string{ada.submit(t, ada.pack()), ada.submit(t, ada.pack()), ada.submit(t, ada.pack())}
-	adasGate.wait(t)
+	adasHold.Wait(t)
 	// Bob's import ends between the backups of Temporal and of the catalog, Cleo's after that of the catalog.
 	bob, cleo := newPerson(t, stack, "bob"), newPerson(t, stack, "cleo")
-	bobsGate, cleosGate := steps.shut(bob.user.ID, "StoreFiles"), steps.shut(cleo.user.ID, "CommitImport")
+	bobsHold, cleosHold := steps.Hold(t, bob.config.ProjectID, "StoreFiles", workertest.Before), steps.Hold(t, cleo.config.ProjectID, "CommitImport", workertest.Before)
 	bobs, cleos := bob.submit(t, bob.pack()), cleo.submit(t, cleo.pack())
 	// So does Dan's export; then he changes what he has exported.
 	dan := newPerson(t, stack, "dan")
 	dan.imports(t, dan.pack())
-	dansGate := steps.shut(dan.user.ID, "WriteArchive")
+	dansHold := steps.Hold(t, dan.config.ProjectID, "WriteArchive", workertest.Before)
 	export, err := dan.StartExport(t.Context(), dan.selection(t), caller.StartOptions{})
 	require.NoError(t, err)
 	export = canonical(t, export)
@@ -176,15 +177,15 @@ func backupAndRestore(t *testing.T, db database) {
 	place, err := eve.CreateEnvironment(t.Context(), caller.NewEnvironment{Name: "stage", VPCID: "vpc-1"})
 	require.NoError(t, err)
 	eve.pushes(t, "1.0.0")
-	evesGate := steps.shut(eve.user.ID, "ApplyChart")
+	evesHold := steps.Hold(t, eve.config.ProjectID, "ApplyChart", workertest.Before)
 	addon, delivery, err := eve.InstallAddon(t.Context(), place.ID, caller.NewAddon{Name: "hello", TargetID: "gitops"}, "")
 	require.NoError(t, err)
 	// Gwen has an upload that she confirms too late.
 	gwen := newPerson(t, stack, "gwen")
 	picture := bytes.Repeat([]byte("picture "), 1000)
 	gwens, upload := gwen.uploads(t, picture)
-	for _, g := range []*gate{bobsGate, cleosGate, dansGate, evesGate} {
-		g.wait(t)
+	for _, g := range []*workertest.Hold{bobsHold, cleosHold, dansHold, evesHold} {
+		g.Wait(t)
 	}
 	<-time.After(time.Duration(rand.IntN(1000)) * time.Millisecond) // another moment each time
 
@@ -195,8 +196,8 @@ func backupAndRestore(t *testing.T, db database) {
 
 	vacuumInto(t, filepath.Join(dir, "temporal.db"), filepath.Join(backup, "temporal.db"))
 
-	for _, g := range []*gate{bobsGate, dansGate, evesGate} {
-		g.pass()
+	for _, g := range []*workertest.Hold{bobsHold, dansHold, evesHold} {
+		g.Release()
 	}
 	bob.succeeds(t, bobs)
 	archive := dan.succeeds(t, export)
@@ -209,9 +210,9 @@ func backupAndRestore(t *testing.T, db database) {
 	eve.succeeds(t, canonical(t, redelivery))
 	// Hal's import is one that the backup of Temporal does not know, and another waits behind it.
 	hal := newPerson(t, stack, "hal")
-	halsGate := steps.shut(hal.user.ID, "StoreFiles")
+	halsHold := steps.Hold(t, hal.config.ProjectID, "StoreFiles", workertest.Before)
 	hals := []string{hal.submit(t, hal.pack()), hal.submit(t, hal.pack())}
-	halsGate.wait(t)
+	halsHold.Wait(t)
 	require.Eventually(t, func() bool { // it was started before it is out of the queue
 		job, err := hal.ShowJob(t.Context(), hals[0])
 		require.NoError(t, err)
@@ -220,7 +221,7 @@ func backupAndRestore(t *testing.T, db database) {
 
 	db.dump(t, dir, filepath.Join(backup, "catalog"))
 
-	cleosGate.pass()
+	cleosHold.Release()
 	cleo.succeeds(t, cleos)
 	require.NoError(t, gwen.ConfirmFile(t.Context(), upload, "CREATED"))
 	for _, id := range append(finns.Tasks, finns.Applications...) {
@@ -252,7 +253,7 @@ func backupAndRestore(t *testing.T, db database) {
 		url = "sqlite:" + filepath.Join(restored, "catalog.db")
 	}
 	was := jobsOf(t, url)
-	stack = start(t, restored, db, new(gates))
+	stack = start(t, restored, db, workertest.NewHolds())
 	running = true
 	operator = configured(settings(t, restored, stack, db))
 	require.Contains(t, operator.does(t, "sweep", "status"), "backup", "it was paused when the backup was taken")
@@ -290,17 +291,7 @@ func backupAndRestore(t *testing.T, db database) {
 	require.NoError(t, gwen.DownloadFile(t.Context(), asset.Files[0], &kept, nil))
 	require.Equal(t, picture, kept.Bytes())
 
-	// No place is taken for ever, and what works worked before.
-	for _, p := range people {
-		p.imports(t, p.pack())
-		id, err := p.StartExport(t.Context(), p.selection(t), caller.StartOptions{})
-		require.NoError(t, err)
-		done, err := p.WaitJob(t.Context(), id, nil)
-		require.NoError(t, err)
-		_, err = p.DownloadArchive(t.Context(), done.ArchiveID, io.Discard, nil)
-		require.NoError(t, err)
-	}
-
+	requireFree(t, people)
 	operator.does(t, "sweep", "resume", "--note", "restored")
 	sweepLater(t, stack)
 	requireNothingLeft(t, stack)
@@ -350,6 +341,20 @@ func requireJobs(t *testing.T, people []*person, was []catalog.Job) {
 		} else if now.State != caller.JobSucceeded {
 			require.NotEmpty(t, now.Reasons, "%s of %s", job.Kind, job.UserName)
 		}
+	}
+}
+
+// requireFree looks whether no place is taken for ever, and what worked before works.
+func requireFree(t *testing.T, people []*person) {
+	t.Helper()
+	for _, p := range people {
+		p.imports(t, p.pack())
+		id, err := p.StartExport(t.Context(), p.selection(t), caller.StartOptions{})
+		require.NoError(t, err)
+		done, err := p.WaitJob(t.Context(), id, nil)
+		require.NoError(t, err)
+		_, err = p.DownloadArchive(t.Context(), done.ArchiveID, io.Discard, nil)
+		require.NoError(t, err)
 	}
 }
 

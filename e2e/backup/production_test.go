@@ -3,7 +3,6 @@ package backup
 import (
 	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	caller "assetflow/client"
 	"assetflow/prodstack"
 	"assetflow/storage"
 )
@@ -90,15 +88,7 @@ func TestBackupAndRestoreOfTheProductionStack(t *testing.T) {
 	}
 	bob.succeeds(t, bobs)
 	requireWorkflowsClosed(t, stack)
-	for _, p := range people {
-		p.imports(t, p.pack())
-		id, err := p.StartExport(t.Context(), p.selection(t), caller.StartOptions{})
-		require.NoError(t, err)
-		done, err := p.WaitJob(t.Context(), id, nil)
-		require.NoError(t, err)
-		_, err = p.DownloadArchive(t.Context(), done.ArchiveID, io.Discard, nil)
-		require.NoError(t, err)
-	}
+	requireFree(t, people)
 	assetflow.does(t, "sweep", "resume", "--note", "restored")
 	sweepLater(t, stack)
 	requireNothingLeft(t, stack)

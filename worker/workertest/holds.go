@@ -1,4 +1,5 @@
-package e2e
+// Package workertest holds the steps of a worker where a test says.
+package workertest
 
 import (
 	"context"
@@ -17,24 +18,36 @@ import (
 	"assetflow/activities"
 )
 
-// holds lets a test hold a step of a project's jobs, before it begins or after it has had its effect.
-type holds struct {
+// When is where in a step its jobs are held.
+type When string
+
+// Before a step begins, and After it has had its effect.
+const (
+	Before When = "before"
+	After  When = "after"
+)
+
+// Holds lets a test hold steps of a project's jobs. It is an http.Handler for workers in processes of their own, whose
+// Interceptor is that of RemoteInterceptor.
+type Holds struct {
 	mu sync.Mutex
-	at map[string]*hold
+	at map[string]*Hold
 }
 
-type hold struct {
+// Hold is one of them.
+type Hold struct {
 	reached, released chan struct{}
 	arrive, leave     sync.Once
 }
 
-func newHolds() *holds { return &holds{at: make(map[string]*hold)} }
+// NewHolds holds nothing yet.
+func NewHolds() *Holds { return &Holds{at: make(map[string]*Hold)} }
 
-// hold makes the step wait in jobs of the project, "before" or "after" its work, until release or a cancellation.
-func (h *holds) hold(t *testing.T, projectID, step, when string) *hold {
+// Hold makes the step wait in jobs of the project until it is released or cancelled, or the test ends.
+func (h *Holds) Hold(t *testing.T, projectID, step string, when When) *Hold {
 	t.Helper()
-	held := &hold{reached: make(chan struct{}), released: make(chan struct{})}
-	key := projectID + "/" + step + "/" + when
+	held := &Hold{reached: make(chan struct{}), released: make(chan struct{})}
+	key := keyOf(projectID, step, when)
 	h.mu.Lock()
 	h.at[key] = held
 	h.mu.Unlock()
@@ -42,15 +55,20 @@ func (h *holds) hold(t *testing.T, projectID, step, when string) *hold {
 		h.mu.Lock()
 		delete(h.at, key)
 		h.mu.Unlock()
-		held.release()
+		held.Release()
 	})
 	return held
 }
 
-func (h *hold) release() { h.leave.Do(func() { close(h.released) }) }
+func keyOf(projectID, step string, when When) string {
+	return projectID + "/" + step + "/" + string(when)
+}
 
-// wait returns when a job has come to the hold.
-func (h *hold) wait(t *testing.T) {
+// Release lets the step go on. Again does nothing.
+func (h *Hold) Release() { h.leave.Do(func() { close(h.released) }) }
+
+// Wait returns when a job has come to the held step.
+func (h *Hold) Wait(t *testing.T) {
 	t.Helper()
 	select {
 	case <-h.reached:
@@ -60,7 +78,7 @@ func (h *hold) wait(t *testing.T) {
 }
 
 // reach tells that a job has come to a step, and gives what is closed when it may go on; nil where nothing holds it.
-func (h *holds) reach(_ context.Context, key string) (<-chan struct{}, error) {
+func (h *Holds) reach(_ context.Context, key string) (<-chan struct{}, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	held := h.at[key]
@@ -72,7 +90,7 @@ func (h *holds) reach(_ context.Context, key string) (<-chan struct{}, error) {
 }
 
 // ServeHTTP is reach for workers in processes of their own: the answer ends when the job may go on.
-func (h *holds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Holds) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	released, _ := h.reach(r.Context(), r.FormValue("key"))
 	if released == nil {
 		w.WriteHeader(http.StatusNoContent)
@@ -94,7 +112,7 @@ func (h remoteHolds) reach(ctx context.Context, key string) (<-chan struct{}, er
 	if err != nil {
 		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := http.DefaultClient.Do(r) //nolint:bodyclose // closed where it has been read to its end
 	if err != nil {
 		return nil, err
 	}
@@ -104,18 +122,27 @@ func (h remoteHolds) reach(ctx context.Context, key string) (<-chan struct{}, er
 	released := make(chan struct{})
 	go func() {
 		defer close(released)
-		defer answer.Body.Close()
 		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
 	}()
 	return released, nil
 }
 
-// holding has the steps of a worker come to the holds.
+// Interceptor has the steps of a worker come to the holds.
+func (h *Holds) Interceptor() interceptor.WorkerInterceptor { return &holding{holds: h} }
+
+// RemoteInterceptor does that in another process; the holds answer at the URL.
+func RemoteInterceptor(url string) interceptor.WorkerInterceptor {
+	return &holding{holds: remoteHolds{url}}
+}
+
+type reacher interface {
+	reach(ctx context.Context, key string) (<-chan struct{}, error)
+}
+
 type holding struct {
 	interceptor.WorkerInterceptorBase
-	holds interface {
-		reach(ctx context.Context, key string) (<-chan struct{}, error)
-	}
+	holds reacher
 }
 
 func (h *holding) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
@@ -130,21 +157,21 @@ type holdActivity struct {
 }
 
 func (a *holdActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	if err := a.stop(ctx, in, "before"); err != nil {
+	if err := a.stop(ctx, in, Before); err != nil {
 		return nil, err
 	}
 	result, err := a.Next.ExecuteActivity(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.stop(ctx, in, "after"); err != nil {
+	if err := a.stop(ctx, in, After); err != nil {
 		return nil, err
 	}
 	return result, nil
 }
 
-func (a *holdActivity) stop(ctx context.Context, in *interceptor.ExecuteActivityInput, when string) error {
-	released, err := a.holds.reach(ctx, projectOf(in.Args)+"/"+activity.GetInfo(ctx).ActivityType.Name+"/"+when)
+func (a *holdActivity) stop(ctx context.Context, in *interceptor.ExecuteActivityInput, when When) error {
+	released, err := a.holds.reach(ctx, keyOf(projectOf(in.Args), activity.GetInfo(ctx).ActivityType.Name, when))
 	if err != nil || released == nil {
 		return err
 	}
@@ -168,6 +195,9 @@ func (a *holdActivity) stop(ctx context.Context, in *interceptor.ExecuteActivity
 
 // projectOf names the project of a step's job; empty where its input does not say.
 func projectOf(args []any) string {
+	if len(args) == 0 {
+		return ""
+	}
 	var key string
 	switch in := args[0].(type) {
 	case activities.ImportJob:
