@@ -31,6 +31,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/cert"
+
+	"assetflow/freeport"
 )
 
 // Images that kwok's stages know.
@@ -53,7 +55,7 @@ type ControlPlane struct {
 	Client kubernetes.Interface // with all rights
 
 	dir     string
-	port    int // of the API server
+	port    string // of the API server
 	etcd    string
 	certs   []byte // of the API server
 	parts   map[string]*part
@@ -155,15 +157,20 @@ func tryStart(whole bool) (_ *ControlPlane, err error) {
 			c.stop()
 		}
 	}()
-	ports, err := freePorts(3)
-	if err != nil {
+	var addrs [3]string
+	for i := range addrs {
+		if addrs[i], err = freeport.Addr(context.Background()); err != nil {
+			return nil, err
+		}
+	}
+	c.address, c.etcd = "https://"+addrs[0], "http://"+addrs[1]
+	if _, c.port, err = net.SplitHostPort(addrs[0]); err != nil {
 		return nil, err
 	}
-	c.port, c.etcd, c.address = ports[0], fmt.Sprintf("http://127.0.0.1:%d", ports[1]), fmt.Sprintf("https://127.0.0.1:%d", ports[0])
 	if err := c.write(); err != nil {
 		return nil, err
 	}
-	peer := fmt.Sprintf("http://127.0.0.1:%d", ports[2])
+	peer := "http://" + addrs[2]
 	etcd, err := exec.LookPath("etcd")
 	if err != nil {
 		return nil, err
@@ -247,7 +254,7 @@ func (c *ControlPlane) startAPI() error {
 		return err
 	}
 	if err := c.run("kube-apiserver", path,
-		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", c.port), "--etcd-servers="+c.etcd,
+		"--bind-address=127.0.0.1", "--secure-port="+c.port, "--etcd-servers="+c.etcd,
 		"--tls-cert-file="+c.file("tls.crt"), "--tls-private-key-file="+c.file("tls.key"), "--cert-dir="+c.dir,
 		"--token-auth-file="+c.file("tokens.csv"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/16",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.file("accounts.key"),
@@ -390,18 +397,4 @@ func (c *ControlPlane) tail(name string) string {
 	}
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")
-}
-
-// freePorts gives ports of loopback that nobody listened at a moment ago.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }() // all are open until the last is found, so that they differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
