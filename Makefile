@@ -40,13 +40,15 @@ bin/control-plane/.built: addons/controlplane/go.mod addons/controlplane/go.sum
 .PHONY: control-plane
 control-plane: bin/control-plane/.built ## build the Kubernetes control plane for the cluster tests
 
-# The tests of kills come first: they wait most of the time, while the others keep the processor busy.
+# The tests of kills come first: they wait most of the time, while the others keep the processor busy. So one package more
+# than there are processors is tested at a time.
 PACKAGES = ./e2e/faults ./...
+AT_ONCE = -p $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: test
 test: $(if $(shell command -v etcd),control-plane) ## run all tests
 	@$(COMPILE) ./...
-	go test -timeout 30m $(ARGS) $(PACKAGES)
+	go test $(AT_ONCE) -timeout 30m $(ARGS) $(PACKAGES)
 
 # The servers of production are built from the versions in go.mod and prodstack/minio/go.mod. Most of the Temporal server
 # is compiled for the embedded one already.
@@ -93,7 +95,7 @@ UNWATCHED = -gcflags='modernc.org/sqlite/lib=-race=false' -gcflags='modernc.org/
 
 .PHONY: race
 race: $(if $(shell command -v etcd),control-plane) ## run all tests under the race detector
-	go test -race $(UNWATCHED) -timeout 40m $(ARGS) $(PACKAGES)
+	go test -race $(UNWATCHED) $(AT_ONCE) -timeout 40m $(ARGS) $(PACKAGES)
 
 .PHONY: replay
 replay: ## replay every recorded workflow history against today's workflows

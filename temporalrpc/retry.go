@@ -14,8 +14,8 @@ import (
 // patience is how long the client's own methods go on.
 const patience = 10 * time.Second
 
-// Retry makes a call of the workflow service, and makes it again while the server is away, busy or limits its callers, for
-// up to 10 s or as long as ctx lasts. The client does that for its own methods only: what is called through its
+// Retry makes a call of the workflow service, and makes it again while the server is away, busy or limits its callers, or
+// has only just started and nobody of its own looks after Schedules yet, for up to 10 s or as long as ctx lasts. The client does that for its own methods only: what is called through its
 // WorkflowService is tried once. The error is that of the last call, or of ctx.
 func Retry[Request, Response any](
 	ctx context.Context, call func(context.Context, Request, ...grpc.CallOption) (Response, error), request Request,
@@ -37,6 +37,7 @@ func passes(err error) bool {
 	var (
 		away    *serviceerror.Unavailable
 		limited *serviceerror.ResourceExhausted
+		early   *serviceerror.FailedPrecondition
 	)
-	return errors.As(err, &away) || errors.As(err, &limited)
+	return errors.As(err, &away) || errors.As(err, &limited) || errors.As(err, &early)
 }

@@ -18,6 +18,7 @@ import (
 func TestRetry(t *testing.T) {
 	busy := serviceerror.NewResourceExhausted(enumspb.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, "consistent query buffer is full")
 	away := serviceerror.NewUnavailable("no connection")
+	early := serviceerror.NewFailedPrecondition("no poller seen for task queue recently, worker may be down")
 	missing := serviceerror.NewNotFound("none")
 	given := errors.New("the caller has gone")
 	for name, tc := range map[string]struct {
@@ -29,6 +30,7 @@ func TestRetry(t *testing.T) {
 	}{
 		"at once":                  {calls: 1},
 		"busy, then away":          {errs: []error{busy, away}, calls: 3},
+		"just started":             {errs: []error{early}, calls: 2},
 		"not there is an answer":   {errs: []error{missing}, err: missing, calls: 1},
 		"not there after it was":   {errs: []error{busy, missing}, err: missing, calls: 2},
 		"never":                    {errs: repeat(busy, 1000), err: busy, tried: 8 * time.Second},

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"assetflow/cmd/assetflow/command"
 	"assetflow/prodstack"
 	"assetflow/storage"
 )
@@ -75,7 +77,10 @@ func TestBackupAndRestoreOfTheProductionStack(t *testing.T) {
 	})
 	assetflow = program(stack)
 	was := jobsOf(t, as(t, stack, "assetflow", "assetflow"))
-	require.Contains(t, assetflow.does(t, "sweep", "status"), "backup", "it was paused when the backup was taken")
+	require.Eventually(t, func() bool { // Temporal's own workers come when they come
+		stdout, _, code := assetflow(t, "sweep", "status")
+		return code == command.ExitOK && strings.Contains(stdout, "backup")
+	}, 2*time.Minute, 100*time.Millisecond, "it was paused when the backup was taken")
 	assetflow.requireNothingLost(t)
 	people := append([]*person{ada, bob}, crowd.people...)
 	for _, p := range people {
