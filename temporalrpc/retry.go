@@ -15,8 +15,9 @@ import (
 const patience = 10 * time.Second
 
 // Retry makes a call of the workflow service, and makes it again while the server is away, busy or limits its callers, or
-// has only just started and nobody of its own looks after Schedules yet, for up to 10 s or as long as ctx lasts. The client does that for its own methods only: what is called through its
-// WorkflowService is tried once. The error is that of the last call, or of ctx.
+// has only just started and nobody of its own looks after Schedules yet, for up to 10 s or as long as ctx lasts. The client
+// does that for its own methods only: what is called through its WorkflowService is tried once. The error is that of the
+// last call, or of ctx.
 func Retry[Request, Response any](
 	ctx context.Context, call func(context.Context, Request, ...grpc.CallOption) (Response, error), request Request,
 ) (Response, error) {
