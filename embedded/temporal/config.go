@@ -160,5 +160,7 @@ func dynamicConfig() dynamicconfig.Client {
 
 		// No question to a server on the internet whether there is a newer version.
 		dynamicconfig.EnableServerVersionCheck.Key(): false,
+		// Nobody here keeps payloads outside. To count them, the server writes to events that it may be answering with.
+		dynamicconfig.ExternalPayloadsEnabled.Key(): false,
 	}
 }
