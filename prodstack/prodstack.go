@@ -275,9 +275,6 @@ func (s *Stack) TemporalAddr() string { return s.addrs.temporal }
 // PostgresURL leads the superuser to PostgreSQL.
 func (s *Stack) PostgresURL() string { return s.postgres.url(superuser, superuser) }
 
-// Environ are the variables of the environment that make the program assetflow one of the stack's.
-func (s *Stack) Environ() []string { return s.settings() }
-
 // Bucket is where the stack's bucket is.
 func (s *Stack) Bucket() storage.Config {
 	return storage.Config{

@@ -21,8 +21,9 @@ const (
 	bucket = "assetflow"
 )
 
-// settings are those of the service, as variables of the environment.
-func (s *Stack) settings() []string {
+// Environ are the settings of the service, as variables of the environment: they make the program assetflow one of the
+// stack's.
+func (s *Stack) Environ() []string {
 	return append([]string{
 		"ASSETFLOW_DATABASE_URL=" + s.postgres.url(catalogName, catalogName),
 		"ASSETFLOW_S3_ENDPOINT=http://" + s.addrs.s3, "ASSETFLOW_S3_REGION=" + region, "ASSETFLOW_S3_BUCKET=" + bucket,
@@ -45,7 +46,7 @@ func (s *Stack) prepareService(ctx context.Context) error {
 	if err := run(ctx, c, s.logs); err != nil {
 		return err
 	}
-	cfg, err := config.Load(config.Source{Environ: s.settings()}, config.NeedDatabase|config.NeedMasterKey)
+	cfg, err := config.Load(config.Source{Environ: s.Environ()}, config.NeedDatabase|config.NeedMasterKey)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (s *Stack) prepareService(ctx context.Context) error {
 func (s *Stack) serviceCommand(name string, args []string, more ...string) command {
 	return command{
 		name: name, path: args[0], args: args[1:], dir: s.opts.DataDir,
-		environ: append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.opts.DataDir, "TMPDIR=" + os.TempDir()}, s.settings()...), more...),
+		environ: append(append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.opts.DataDir, "TMPDIR=" + os.TempDir()}, s.Environ()...), more...),
 	}
 }
 

@@ -3,6 +3,7 @@ package temporalrpc_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +34,8 @@ func TestRetry(t *testing.T) {
 		"just started":             {errs: []error{early}, calls: 2},
 		"not there is an answer":   {errs: []error{missing}, err: missing, calls: 1},
 		"not there after it was":   {errs: []error{busy, missing}, err: missing, calls: 2},
-		"never":                    {errs: repeat(busy, 1000), err: busy, tried: 8 * time.Second},
-		"as long as the caller is": {errs: repeat(busy, 1000), bound: time.Second, err: given, tried: time.Second},
+		"never":                    {errs: slices.Repeat([]error{busy}, 1000), err: busy, tried: 8 * time.Second},
+		"as long as the caller is": {errs: slices.Repeat([]error{busy}, 1000), bound: time.Second, err: given, tried: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -64,12 +65,4 @@ func TestRetry(t *testing.T) {
 			})
 		})
 	}
-}
-
-func repeat(err error, times int) []error {
-	errs := make([]error, times)
-	for i := range errs {
-		errs[i] = err
-	}
-	return errs
 }
